@@ -1,0 +1,116 @@
+// Package record keeps the rows of our own database in step with what workflows decide.
+package record
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/plan"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/store"
+)
+
+// Executions records the beginning and the end of executions.
+type Executions struct {
+	Store *store.Store
+	Plans *plan.Loader
+	Log   *slog.Logger
+}
+
+// Prepare pins an execution's plan and writes its tasks down. Repeating it is harmless.
+func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (contract.Plan, error) {
+	t := a.Store.ForTenant(in.Tenant)
+	e, err := t.Execution(ctx, in.ExecutionID)
+	if err != nil {
+		return contract.Plan{}, notThere(err)
+	}
+	if e.Status.Terminal() {
+		return contract.Plan{Closed: e.Status}, nil
+	}
+	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
+	if err != nil {
+		if why := plan.Failure(err); why != nil {
+			return contract.Plan{}, failure.Final(why)
+		}
+		return contract.Plan{}, err
+	}
+	tasks := make([]models.TaskRun, len(p.Nodes))
+	for i, n := range p.Nodes {
+		tasks[i] = models.TaskRun{Name: n.Name, Kind: n.Kind, State: models.TaskPending}
+	}
+	if err := t.PlanExecution(ctx, in.ExecutionID, tasks); err != nil {
+		return contract.Plan{}, err
+	}
+	return toContract(p), nil
+}
+
+// notThere makes a missing execution final: no retry brings a row back.
+func notThere(err error) error {
+	if models.CodeOf(err) == models.CodeNotFound || models.CodeOf(err) == models.CodeInvalidTenant {
+		return failure.Final(&models.ExecutionError{Class: models.ClassInternal, Message: "the execution is not in the database"})
+	}
+	return err
+}
+
+func toContract(p *plan.Plan) contract.Plan {
+	o := p.Definition.Orchestration
+	out := contract.Plan{
+		Pipeline:   p.Execution.PipelineName,
+		PipelineID: p.Execution.PipelineID,
+		Engine:     p.Execution.Engine,
+		Priority:   p.Execution.Priority,
+		Tasks:      make([]contract.PlannedTask, len(p.Nodes)),
+		Retry: contract.RetryPolicy{
+			MaxAttempts:        o.RetryPolicy.MaxAttempts,
+			InitialInterval:    time.Duration(o.RetryPolicy.InitialInterval),
+			BackoffCoefficient: o.RetryPolicy.BackoffCoefficient,
+			MaxInterval:        time.Duration(o.RetryPolicy.MaxInterval),
+		},
+		Timeout:          time.Duration(o.Timeout),
+		TaskTimeout:      time.Duration(o.TaskTimeout),
+		MaxParallelTasks: o.MaxParallelTasks,
+	}
+	for i, n := range p.Nodes {
+		task := contract.PlannedTask{Name: n.Name, Kind: n.Kind}
+		for _, before := range n.After {
+			task.After = append(task.After, p.Index(before))
+		}
+		out.Tasks[i] = task
+	}
+	return out
+}
+
+// Finish records an execution's end, once: where one is recorded already it stays and is returned.
+func (a *Executions) Finish(ctx context.Context, in contract.FinishInput) (contract.ExecutionResult, error) {
+	now := time.Now()
+	e, err := a.Store.ForTenant(in.Tenant).FinishExecution(ctx, in.ExecutionID, store.ExecutionEnd{
+		Status: in.Result.Status,
+		Reason: in.Result.Reason,
+		Error:  in.Result.Error,
+		At:     now,
+		Lines:  []models.LogLine{endLine(in.Result, now)},
+	})
+	if err != nil {
+		return contract.ExecutionResult{}, notThere(err)
+	}
+	a.Log.InfoContext(ctx, "execution ended", "tenant", in.Tenant, "execution", e.ID, "pipeline", e.PipelineID,
+		"status", e.Status, "reason", e.StatusReason)
+	return contract.ExecutionResult{Status: e.Status, Reason: e.StatusReason, Error: e.Error}, nil
+}
+
+func endLine(r contract.ExecutionResult, at time.Time) models.LogLine {
+	line := models.LogLine{Time: at, Level: "INFO", Message: "execution " + string(r.Status)}
+	switch {
+	case r.Error != nil && r.Error.Task != "":
+		line.Level, line.Message = "ERROR", fmt.Sprintf("execution %s: task %s: %s: %s", r.Status, r.Error.Task, r.Error.Class, r.Error.Message)
+	case r.Error != nil:
+		line.Level, line.Message = "ERROR", fmt.Sprintf("execution %s: %s: %s", r.Status, r.Error.Class, r.Error.Message)
+	case r.Reason != "":
+		line.Message += ": " + r.Reason
+	}
+	return line
+}

@@ -1,0 +1,160 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/store"
+	protocol "github.com/matih/pipeline-service/models/task"
+)
+
+// flushEvery is how often a running task's log lines reach the store.
+const flushEvery = time.Second
+
+// recordTimeout bounds writing down how a task ended when its own context is gone.
+const recordTimeout = 20 * time.Second
+
+// attemptRun is one attempt of a task while it runs.
+type attemptRun struct {
+	tenant    *store.Tenant
+	execution string
+	log       *slog.Logger
+	run       models.TaskRun
+
+	mu       sync.Mutex
+	progress protocol.Progress
+	lines    []models.LogLine // not in the store yet
+}
+
+// receive takes a message of the task process.
+func (t *attemptRun) receive(m protocol.Message) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case m.Progress != nil:
+		t.progress = *m.Progress
+	case m.Log != nil:
+		t.lines = append(t.lines, models.LogLine{Time: m.Log.Time, Level: m.Log.Level, Task: t.run.Name, Message: m.Log.Message})
+	}
+}
+
+// watch sends heartbeats and hands log lines to the store until the task has ended.
+func (t *attemptRun) watch(ctx context.Context, ended <-chan struct{}) {
+	beat, flush := time.NewTicker(heartbeatEvery), time.NewTicker(flushEvery)
+	defer beat.Stop()
+	defer flush.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-beat.C:
+			t.mu.Lock()
+			progress := t.progress
+			t.mu.Unlock()
+			activity.RecordHeartbeat(ctx, progress)
+		case <-flush.C:
+			lines := t.takeLines()
+			if len(lines) == 0 {
+				continue
+			}
+			if err := t.tenant.AppendLogs(ctx, t.execution, lines); err != nil {
+				t.giveBack(lines)
+			}
+		}
+	}
+}
+
+func (t *attemptRun) takeLines() []models.LogLine {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := t.lines
+	t.lines = nil
+	return lines
+}
+
+func (t *attemptRun) giveBack(lines []models.LogLine) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lines = append(lines, t.lines...)
+}
+
+// succeed writes a task's success down. Until that is done the task has not succeeded: a retry
+// finds what was published and reports it again.
+func (t *attemptRun) succeed(ctx context.Context, output string, result *protocol.Result) (contract.RunTaskResult, error) {
+	t.run.State, t.run.Output = models.TaskSucceeded, output
+	t.count(result.Progress)
+	out := contract.RunTaskResult{Rows: result.RowsOut}
+	if check := result.Check; check != nil {
+		t.run.Detail = checkDetail(check)
+		if !check.Passed {
+			out.Warning = check.Message
+		}
+	}
+	if err := t.tenant.FinishTask(ctx, t.execution, t.run, t.takeLines()); err != nil {
+		if models.CodeOf(err) == models.CodeConflict {
+			return out, failure.Final(&models.ExecutionError{Task: t.run.Name, Class: models.ClassInternal,
+				Message: "a later attempt of the task runs"})
+		}
+		return out, err
+	}
+	return out, nil
+}
+
+// fail writes a task's failure down and returns it for the workflow. It is written even when the
+// task was cancelled or its time is up.
+func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
+	cancelled := ctx.Err() != nil && f.Class != models.ClassTimeout
+	why := &models.ExecutionError{Task: t.run.Name, Class: f.Class, Message: f.Message}
+	t.run.State, t.run.Error = models.TaskFailed, why
+	if cancelled {
+		t.run.State, t.run.Error = models.TaskCancelled, nil
+	}
+	t.mu.Lock()
+	t.count(t.progress)
+	t.mu.Unlock()
+	if f.Check != nil {
+		t.run.Detail = checkDetail(f.Check)
+	}
+	if f.Detail != "" {
+		t.log.ErrorContext(ctx, "task failed", "execution", t.execution, "task", t.run.Name, "class", f.Class, "detail", f.Detail)
+	}
+	lines := t.takeLines()
+	if !cancelled {
+		lines = append(lines, models.LogLine{Time: time.Now(), Level: "ERROR", Task: t.run.Name, Message: f.Class + ": " + f.Message})
+	}
+	record, done := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer done()
+	if err := t.tenant.FinishTask(record, t.execution, t.run, lines); err != nil {
+		t.log.WarnContext(ctx, "a task's failure was not recorded", "execution", t.execution, "task", t.run.Name, "error", err)
+	}
+	switch {
+	case cancelled:
+		return ctx.Err()
+	case f.Retry:
+		return failure.Retryable(why)
+	default:
+		return failure.Final(why)
+	}
+}
+
+func (t *attemptRun) count(p protocol.Progress) {
+	t.run.RowsIn, t.run.RowsOut, t.run.BytesIn, t.run.BytesOut = p.RowsIn, p.RowsOut, p.BytesIn, p.BytesOut
+	t.run.EndedAt = time.Now()
+}
+
+// checkDetail is a check's finding as it is kept with the task. Text always marshals.
+func checkDetail(c *protocol.CheckResult) json.RawMessage {
+	detail, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	return detail
+}

@@ -1,0 +1,198 @@
+// Package task runs the tasks of executions: each in a process of its own, started from
+// bin/task-runner, so that a user's SQL and a source's data never share memory with the worker.
+package task
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	protocol "github.com/matih/pipeline-service/models/task"
+)
+
+// endGrace is how long a process may take to end after SIGTERM before it is killed.
+const endGrace = 5 * time.Second
+
+// maxLine bounds one message of a task process; results carry samples and file names, never data.
+const maxLine = 16 << 20
+
+// maxStderr is how much of a process's standard error is kept for the service's log.
+const maxStderr = 16 << 10
+
+// process is one started task-runner. It serves one task.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	lines  *bufio.Scanner
+	stderr *tail
+	// pipes are the parent's ends; they are closed when the process has ended.
+	stdout io.Closer
+	once   sync.Once
+	exited chan struct{}
+	err    error // of Wait, once exited is closed
+}
+
+// start starts a process and returns without waiting until it is ready. It must be called from a
+// thread that lives as long as the worker: the kernel ends the child when the thread that started
+// it ends.
+func start(binary string, env []string) (*process, error) {
+	cmd := exec.Command(binary)
+	cmd.Env = env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	// An own pipe, because StdoutPipe's is closed by Wait while lines may still be unread.
+	stdout, childOut, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, stdin: stdin, stdout: stdout, stderr: &tail{max: maxStderr}, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = childOut, p.stderr
+	err = cmd.Start()
+	_ = childOut.Close()
+	if err != nil {
+		_ = stdout.Close()
+		return nil, fmt.Errorf("start the task process %s: %w", binary, err)
+	}
+	p.lines = bufio.NewScanner(stdout)
+	p.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	go func() {
+		p.err = cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// receive returns the next message, or io.EOF when the process has said its last.
+func (p *process) receive() (protocol.Message, error) {
+	var m protocol.Message
+	if !p.lines.Scan() {
+		if err := p.lines.Err(); err != nil {
+			return m, err
+		}
+		return m, io.EOF
+	}
+	if err := json.Unmarshal(p.lines.Bytes(), &m); err != nil {
+		return m, fmt.Errorf("the task process wrote what is not a message: %w", err)
+	}
+	return m, nil
+}
+
+// awaitReady waits until the process can take a task.
+func (p *process) awaitReady() error {
+	m, err := p.receive()
+	if err == nil && !m.Ready {
+		err = errors.New("its first message was not that it is ready")
+	}
+	if err != nil {
+		p.kill()
+		return fmt.Errorf("the task process did not start: %w; %s", err, p.stderr)
+	}
+	return nil
+}
+
+// run gives the process its task and passes on its messages until it has said how the task ended.
+// When the context ends the process is asked to end, then killed. It returns only when the process
+// has ended, so that whoever comes next has the field to itself.
+func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (*protocol.Result, *protocol.Failure) {
+	defer p.close()
+	stop := context.AfterFunc(ctx, p.end)
+	defer stop()
+	line, err := json.Marshal(spec)
+	if err != nil {
+		return nil, internal("task description: " + err.Error())
+	}
+	if _, err := p.stdin.Write(append(line, '\n')); err != nil {
+		return nil, p.died(ctx)
+	}
+	for {
+		m, err := p.receive()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, p.died(ctx)
+		case err != nil:
+			return nil, internal(err.Error())
+		case m.Result != nil:
+			return m.Result, nil
+		case m.Failure != nil:
+			return nil, m.Failure
+		default:
+			on(m)
+		}
+	}
+}
+
+// end asks the process to end and kills it after the grace time.
+func (p *process) end() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(endGrace):
+		p.kill()
+	}
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	p.close()
+}
+
+// close ends the conversation and waits until the process is gone.
+func (p *process) close() {
+	p.once.Do(func() {
+		_ = p.stdin.Close()
+		select {
+		case <-p.exited:
+		case <-time.After(endGrace):
+			_ = p.cmd.Process.Kill()
+			<-p.exited
+		}
+		_ = p.stdout.Close()
+	})
+}
+
+// alive reports whether the process has not ended yet.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	mu  sync.Mutex
+	max int
+	buf []byte
+}
+
+// Write keeps the end of what was written so far.
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, b...)
+	if over := len(t.buf) - t.max; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(b), nil
+}
+
+// String returns the kept text.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.buf))
+}

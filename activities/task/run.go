@@ -1,0 +1,110 @@
+package task
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/plan"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/store"
+	protocol "github.com/matih/pipeline-service/models/task"
+)
+
+// heartbeatEvery is how often a task says that it is alive, whatever its process does.
+const heartbeatEvery = 2 * time.Second
+
+// Runner runs one task in a process of its own.
+type Runner interface {
+	Run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (*protocol.Result, *protocol.Failure)
+}
+
+var _ Runner = (*Pool)(nil)
+
+// Tasks runs tasks of executions.
+type Tasks struct {
+	Store  *store.Store
+	Plans  *plan.Loader
+	Runner Runner
+	Specs  *Specs
+	Log    *slog.Logger
+}
+
+// RunTask runs one task of an execution to its end and writes down how it went. Each attempt works
+// in directories of its own, so one that was given up cannot disturb the next.
+func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract.RunTaskResult, error) {
+	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
+	if err != nil {
+		if why := plan.Failure(err); why != nil {
+			return contract.RunTaskResult{}, failure.Final(why)
+		}
+		return contract.RunTaskResult{}, err
+	}
+	node, ok := p.Node(in.Task)
+	if !ok {
+		return contract.RunTaskResult{}, failure.Final(&models.ExecutionError{Task: in.Task,
+			Class: models.ClassInternal, Message: "the definition has no such task"})
+	}
+	attempt := in.Round*p.Definition.Orchestration.RetryPolicy.MaxAttempts + int(activity.GetInfo(ctx).Attempt)
+	t := &attemptRun{
+		tenant: a.Store.ForTenant(in.Tenant), execution: in.ExecutionID, log: a.Log,
+		run: models.TaskRun{Name: node.Name, Kind: node.Kind, State: models.TaskRunning, Attempts: attempt, StartedAt: time.Now()},
+	}
+	if err := t.tenant.StartTask(ctx, in.ExecutionID, t.run); err != nil {
+		if models.CodeOf(err) == models.CodeExecutionClosed || models.CodeOf(err) == models.CodeConflict {
+			return contract.RunTaskResult{}, failure.Final(&models.ExecutionError{Task: node.Name,
+				Class: models.ClassInternal, Message: "the execution has ended, or a later attempt runs"})
+		}
+		return contract.RunTaskResult{}, err
+	}
+	spec, err := a.Specs.Build(ctx, p, node, attempt)
+	if err != nil {
+		return contract.RunTaskResult{}, t.fail(ctx, specFailure(err))
+	}
+	result, fail := a.runProcess(ctx, time.Duration(p.Definition.Orchestration.TaskTimeout), spec, t)
+	if fail != nil {
+		return contract.RunTaskResult{}, t.fail(ctx, fail)
+	}
+	output, err := a.Specs.output(spec, result)
+	if err != nil {
+		return contract.RunTaskResult{}, t.fail(ctx, internal(err.Error()))
+	}
+	return t.succeed(ctx, output, result)
+}
+
+// runProcess runs the task process and keeps Temporal and the store informed meanwhile.
+func (a *Tasks) runProcess(ctx context.Context, timeout time.Duration, spec protocol.Spec, t *attemptRun) (*protocol.Result, *protocol.Failure) {
+	if err := os.MkdirAll(spec.Scratch, 0o700); err != nil {
+		return nil, &protocol.Failure{Class: models.ClassResources, Retry: true, Detail: err.Error(),
+			Message: "the worker's staging area cannot be written"}
+	}
+	defer func() { _ = os.RemoveAll(spec.Scratch) }()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	ended := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		t.watch(ctx, ended)
+	}()
+	result, fail := a.Runner.Run(ctx, spec, t.receive)
+	close(ended)
+	<-watched
+	return result, fail
+}
+
+// specFailure says why a task's description could not be made.
+func specFailure(err error) *protocol.Failure {
+	switch models.CodeOf(err) {
+	case models.CodeNotFound, models.CodeInvalidDefinition:
+		return &protocol.Failure{Class: models.ClassInvalidDefinition, Message: err.Error()}
+	default:
+		return internal(err.Error())
+	}
+}

@@ -1,0 +1,149 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"github.com/matih/pipeline-service/activities/plan"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/models/store"
+	protocol "github.com/matih/pipeline-service/models/task"
+)
+
+// Specs makes the descriptions that task processes get.
+type Specs struct {
+	Store *store.Store
+	// StagingDir is the root of the staged data: <tenant>/<execution>/<task>/<attempt>/.
+	StagingDir string
+	Limits     protocol.Limits
+	Secrets    protocol.Secrets
+	// Access tells what a tenant's tasks may reach.
+	Access func(models.TenantID) protocol.Access
+}
+
+// Scratch files and quarantined rows lie beside the tenants' directories; no tenant's id looks
+// like these names.
+const (
+	scratchDir    = ".scratch"
+	quarantineDir = "quarantine"
+)
+
+// Build makes the description of one attempt of a task.
+func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, attempt int) (protocol.Spec, error) {
+	e := p.Execution
+	number := strconv.Itoa(attempt)
+	spec := protocol.Spec{
+		Tenant: e.Tenant, Pipeline: e.PipelineID, Execution: e.ID, Task: node.Name, Kind: node.Kind, Attempt: attempt,
+		Scratch: s.scratch(e.ID + "-" + node.Name + "-" + number),
+		Limits:  s.Limits,
+	}
+	if err := s.addInputs(ctx, &spec, node); err != nil {
+		return spec, err
+	}
+	d := p.Definition
+	switch node.Kind {
+	case models.TaskSource:
+		spec.Source = find(d.Sources, func(x *definition.Source) bool { return x.Name == node.Name })
+		spec.Output = s.newOutput(e, node.Name, number)
+		return spec, s.addConnection(ctx, &spec, spec.Source.Connection)
+	case models.TaskTransformation:
+		spec.Transformation = find(d.Transformations, func(x *definition.Transformation) bool { return x.Name == node.Name })
+		spec.Output = s.newOutput(e, node.Name, number)
+		return spec, nil
+	case models.TaskCheck:
+		spec.Check = find(d.QualityChecks, func(x *definition.QualityCheck) bool { return x.Name == node.Name })
+		if spec.Check.OnFailure == definition.OnFailureQuarantine {
+			spec.Output = s.newOutput(e, node.Name, number)
+			spec.Quarantine = filepath.Join(s.StagingDir, quarantineDir, string(e.Tenant), e.ID, node.Name, number)
+		}
+		return spec, nil
+	case models.TaskSink:
+		spec.Sink = find(d.Sinks, func(x *definition.Sink) bool { return x.Name == node.Name })
+		return spec, s.addConnection(ctx, &spec, spec.Sink.Connection)
+	default:
+		return spec, fmt.Errorf("a task of kind %q cannot be run", node.Kind)
+	}
+}
+
+// BuildTest makes the description of a connection's test.
+func (s *Specs) BuildTest(ctx context.Context, tenant models.TenantID, connection string) (protocol.Spec, error) {
+	c, err := s.Store.ForTenant(tenant).Connection(ctx, connection)
+	if err != nil {
+		return protocol.Spec{}, err
+	}
+	return protocol.Spec{
+		Tenant: tenant, Task: c.Name, Kind: models.TaskConnectionTest, Attempt: 1, Connection: &c,
+		Scratch: s.scratch(models.NewID("test-")),
+		Limits:  s.Limits, Secrets: s.Secrets, Access: s.Access(tenant),
+	}, nil
+}
+
+// addInputs names the staged rows a task reads: the output of the attempt that succeeded.
+func (s *Specs) addInputs(ctx context.Context, spec *protocol.Spec, node definition.Node) error {
+	if len(node.Inputs) == 0 {
+		return nil
+	}
+	from := make([]string, len(node.Inputs))
+	for i, in := range node.Inputs {
+		from[i] = in.From
+	}
+	outputs, err := s.Store.ForTenant(spec.Tenant).TaskOutputs(ctx, spec.Execution, from)
+	if err != nil {
+		return err
+	}
+	for _, in := range node.Inputs {
+		output, ok := outputs[in.From]
+		if !ok {
+			return fmt.Errorf("task %s has left no output for %s", in.From, node.Name)
+		}
+		spec.Inputs = append(spec.Inputs, protocol.Input{Name: in.Name, Dir: filepath.Join(s.StagingDir, output)})
+	}
+	return nil
+}
+
+// addConnection gives a task its connection, the way to its secrets, and what it may reach. Only
+// tasks that talk to a system get any of these.
+func (s *Specs) addConnection(ctx context.Context, spec *protocol.Spec, ref string) error {
+	found, err := s.Store.ForTenant(spec.Tenant).ConnectionsByRef(ctx, []string{ref})
+	if err != nil {
+		return err
+	}
+	c, ok := found[ref]
+	if !ok {
+		return models.Errorf(models.CodeNotFound, "the connection %q no longer exists; create it again or change the definition", ref)
+	}
+	spec.Connection, spec.Secrets, spec.Access = &c, s.Secrets, s.Access(spec.Tenant)
+	return nil
+}
+
+func (s *Specs) newOutput(e models.Execution, task, attempt string) string {
+	return filepath.Join(s.StagingDir, string(e.Tenant), e.ID, task, attempt)
+}
+
+func (s *Specs) scratch(name string) string { return filepath.Join(s.StagingDir, scratchDir, name) }
+
+// output is where a task's rows are, relative to the staging root.
+func (s *Specs) output(spec protocol.Spec, result *protocol.Result) (string, error) {
+	dir := spec.Output
+	if result.PassThrough {
+		dir = spec.Inputs[0].Dir
+	}
+	if dir == "" {
+		return "", nil
+	}
+	return filepath.Rel(s.StagingDir, dir)
+}
+
+// find returns a copy of the item that matches; the caller knows that one does.
+func find[T any](items []T, match func(*T) bool) *T {
+	for i := range items {
+		if match(&items[i]) {
+			item := items[i]
+			return &item
+		}
+	}
+	return nil
+}

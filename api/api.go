@@ -1,0 +1,175 @@
+// Package api is the service's HTTP API: Huma operations on a chi router, one file a resource.
+// Every request passes the same stages, each in a file of its own:
+//
+//	observe     request id, access log, metrics, panics       observe.go
+//	authorize   token, tenant, scope, rate limit              authorize.go, ratelimit.go
+//	receive     the body's bytes, at most 1 MiB               body.go
+//	idempotent  the first answer again for the same key       idempotency.go
+//	load        the resource the path names, or 404           resource.go
+//	check       query, media type and syntax of the body      query.go, body.go
+//	operation   Huma's validation, then the handler           pipelines.go, executions.go, …
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/matih/pipeline-service/api/auth"
+	"github.com/matih/pipeline-service/api/gateway"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/store"
+)
+
+// Gateway is what the API asks of Temporal. Its errors have CodeUnavailable where Temporal did not answer.
+type Gateway interface {
+	// StartExecution starts the workflow of an execution; again is a success.
+	StartExecution(ctx context.Context, e models.Execution) error
+	// CancelExecution asks it to cancel; CodeNotFound where none runs.
+	CancelExecution(ctx context.Context, executionID string) error
+	// TestConnection tests a connection where the workers are, within 30 seconds.
+	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
+}
+
+var _ Gateway = (*gateway.Gateway)(nil)
+
+// Config is what the API is made of.
+type Config struct {
+	Store   *store.Store
+	Gateway Gateway
+	Auth    *auth.Verifier
+	// Log gets the access log and the detail of errors; slog.Default() unless given.
+	Log *slog.Logger
+	// Metrics is what /metrics shows and the API adds its own to; a new one unless given.
+	Metrics *prometheus.Registry
+	// Checks reports whether what the API depends on answers; /readyz asks it.
+	Checks func(ctx context.Context) error
+	// RateLimit is how many requests a second each tenant may make, in bursts of twice as many; 0 turns it off.
+	RateLimit float64
+	// DefaultEngine runs executions whose definition names none; temporal unless given.
+	DefaultEngine models.Engine
+	// AirflowConfigured says whether executions can run on Airflow.
+	AirflowConfigured bool
+	// DefaultEstimate is how long an execution is expected to take before its pipeline has completed any;
+	// five minutes unless given.
+	DefaultEstimate time.Duration
+	// BodyTimeout bounds how long a request's body may take to arrive; 15 seconds unless given.
+	BodyTimeout time.Duration
+	// MaxFollowers is how many log streams a tenant may have open; 50 unless given.
+	MaxFollowers int
+	// Stopping ends open log streams when it is closed, so that a shutdown need not wait for them.
+	Stopping <-chan struct{}
+	// Version of the program, for the OpenAPI document.
+	Version string
+	// Now tells the time; time.Now unless given.
+	Now func() time.Time
+}
+
+// service is the API at work.
+type service struct {
+	Config
+	huma      huma.API
+	router    *chi.Mux
+	limits    *limiter
+	followers *followers
+	metrics   *metrics
+	// undeclared collects what is wrong with the declarations of the operations.
+	undeclared []error
+}
+
+// New makes the API's handler. It fails where an operation does not declare who may call it.
+func New(c Config) (http.Handler, error) {
+	s, err := newService(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.router, nil
+}
+
+// OpenAPI is the document that /openapi.json serves, indented.
+func OpenAPI() ([]byte, error) {
+	s, err := newService(Config{})
+	if err != nil {
+		return nil, err
+	}
+	return s.document()
+}
+
+// newService builds the API; more registers operations beside the usual ones.
+func newService(c Config, more ...func(*service)) (*service, error) {
+	configureHuma()
+	c = withDefaults(c)
+	limits, err := newLimiter(c.RateLimit, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{
+		Config:    c,
+		router:    chi.NewRouter(),
+		limits:    limits,
+		followers: newFollowers(c.MaxFollowers),
+		metrics:   newMetrics(c.Metrics),
+	}
+	s.router.Use(s.observe, middleware.GetHead)
+	s.router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, models.Errorf(models.CodeNotFound, "there is nothing at this path"))
+	})
+	s.router.MethodNotAllowed(s.methodNotAllowed)
+	s.huma = huma.NewAPI(describe(c.Version), adapter{s})
+
+	s.registerPipelines()
+	s.registerExecutions()
+	s.registerLogs()
+	s.registerConnections()
+	for _, register := range more {
+		register(s)
+	}
+	s.openAnswers()
+	if err := s.registerSystem(); err != nil {
+		return nil, err
+	}
+	s.keepStaticPaths()
+	if err := errors.Join(s.undeclared...); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return s, nil
+}
+
+func withDefaults(c Config) Config {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Checks == nil {
+		c.Checks = func(context.Context) error { return nil }
+	}
+	if c.DefaultEngine == "" {
+		c.DefaultEngine = models.EngineTemporal
+	}
+	if c.DefaultEstimate == 0 {
+		c.DefaultEstimate = 5 * time.Minute
+	}
+	if c.BodyTimeout == 0 {
+		c.BodyTimeout = 15 * time.Second
+	}
+	if c.MaxFollowers == 0 {
+		c.MaxFollowers = 50
+	}
+	if c.Version == "" {
+		c.Version = "1.0.0"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,71 @@
+package api
+
+import "encoding/json"
+
+// Bodies for the documentation, after the service's reference.
+
+var (
+	examplePipeline = json.RawMessage(`{
+		"name": "daily-sales-etl",
+		"version": "1.0.0",
+		"description": "Daily sales data extraction and loading",
+		"definition": {
+			"sources": {"raw_transactions": {"type": "jdbc", "connection": "sales-database", "table": "public.raw_transactions"}},
+			"transformations": [{"name": "clean_transactions", "type": "sql_transform", "inputs": ["raw_transactions"],
+				"sql": "select * from raw_transactions where amount > 0"}],
+			"quality_checks": [{"name": "amount_positive", "type": "range", "input": "clean_transactions", "column": "amount", "min": 0,
+				"on_failure": "fail"}],
+			"sinks": {"warehouse": {"type": "jdbc", "connection": "analytics", "table": "sales.daily_transactions",
+				"mode": "merge_on_key", "merge_keys": ["transaction_id"]}},
+			"orchestration": {"retry_policy": {"max_attempts": 3}, "timeout": "2h"}
+		},
+		"tags": ["sales", "daily", "etl"]
+	}`)
+	exampleCreatedPipeline = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "name": "daily-sales-etl", "version": "1.0.0", "definitionVersion": 1,
+		"description": "Daily sales data extraction and loading", "tags": ["sales", "daily", "etl"], "status": "CREATED",
+		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
+	}`)
+	exampleExecute = json.RawMessage(`{
+		"parameters": {"start_date": "2026-02-01", "end_date": "2026-02-12"}, "engine_override": null, "priority": "NORMAL"
+	}`)
+	exampleSubmitted = json.RawMessage(`{
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "status": "QUEUED",
+		"engine": "temporal", "priority": "NORMAL", "definitionVersion": 1, "estimatedDurationMs": 300000,
+		"submittedAt": "2026-02-12T10:30:00Z"
+	}`)
+	exampleExecution = json.RawMessage(`{
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"pipelineName": "daily-sales-etl", "definitionVersion": 1, "status": "RUNNING", "engine": "temporal", "priority": "NORMAL",
+		"trigger": "MANUAL",
+		"progress": {"totalTasks": 5, "completedTasks": 3, "currentTask": "enrich_with_products", "percentage": 60},
+		"metrics": {"rowsProcessed": 1234567, "bytesProcessed": 536870912, "elapsedMs": 120000},
+		"estimatedDurationMs": 300000, "submittedBy": "engineer@acme.com", "submittedAt": "2026-02-12T10:30:00Z",
+		"startedAt": "2026-02-12T10:30:05Z"
+	}`)
+	exampleCancelled = json.RawMessage(`{"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
+	exampleLog       = json.RawMessage(`{
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "task": "clean_transactions",
+		"lines": [{"timestamp": "2026-02-12T10:30:07Z", "level": "INFO", "task": "clean_transactions", "message": "started"}]
+	}`)
+	exampleConnection = json.RawMessage(`{
+		"name": "sales-database", "type": "jdbc", "host": "sales-db.internal", "port": 5432, "database": "sales",
+		"credentialSecretRef": "sales-db-credentials", "properties": {"sslMode": "require", "connectionTimeout": 10000}
+	}`)
+	exampleCreatedConnection = json.RawMessage(`{
+		"connectionId": "conn-01khk2w8t6m4x1v9b3c7n5s2d0", "name": "sales-database", "type": "jdbc", "host": "sales-db.internal",
+		"port": 5432, "database": "sales", "credentialSecretRef": "sales-db-credentials",
+		"properties": {"sslMode": "require", "connectionTimeout": 10000},
+		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z"
+	}`)
+	exampleTest = json.RawMessage(`{
+		"connected": true, "latencyMs": 15, "version": "PostgreSQL 16.2", "details": {"schemas": ["public", "staging"], "tables": 45}
+	}`)
+)
+
+const (
+	exampleLogText   = "2026-02-12T10:30:07.000Z INFO  clean_transactions started\n"
+	exampleLogEvents = "id: 17\nevent: line\ndata: {\"timestamp\":\"2026-02-12T10:30:07Z\",\"level\":\"INFO\"," +
+		"\"task\":\"clean_transactions\",\"message\":\"started\"}\n\n" +
+		"event: end\ndata: {\"executionId\":\"exec-01khk2vq4e8w2n7r5z0y9p6k3m\",\"status\":\"COMPLETED\"}\n\n"
+)

@@ -1,0 +1,123 @@
+package role
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
+
+	"github.com/matih/pipeline-service/api"
+	"github.com/matih/pipeline-service/api/auth"
+	"github.com/matih/pipeline-service/api/gateway"
+	"github.com/matih/pipeline-service/cmd/internal/boot"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/store"
+)
+
+// checkTimeout bounds how long /readyz waits for the database and Temporal.
+const checkTimeout = 2 * time.Second
+
+// APIOptions are an API's settings.
+type APIOptions struct {
+	JWKSURLs        []string
+	Issuers         []string
+	Audiences       []string
+	RateLimit       float64
+	DefaultEngine   string
+	DefaultEstimate time.Duration
+	OpenExecutions  int64
+	Pipelines       int64
+}
+
+// AddFlags adds the API's flags.
+func (o *APIOptions) AddFlags(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.JWKSURLs, "jwks-url", nil, "URL of the keys of a token issuer; repeatable")
+	flags.StringSliceVar(&o.Issuers, "issuer", nil, "values of iss that tokens signed with those keys may have; any unless given")
+	flags.StringSliceVar(&o.Audiences, "audience", []string{"pipeline-service"}, "values of aud of which a token must have one")
+	flags.Float64Var(&o.RateLimit, "rate-limit", 100, "requests a second per tenant, in bursts of twice as many; 0 turns it off")
+	flags.StringVar(&o.DefaultEngine, "default-engine", string(models.EngineTemporal), "engine of executions whose definition names none")
+	flags.DurationVar(&o.DefaultEstimate, "default-estimate", 5*time.Minute,
+		"expected duration of an execution whose pipeline has not completed any yet")
+	flags.Int64Var(&o.OpenExecutions, "max-open-executions", 1000, "executions a tenant may have in flight; 0 is no limit")
+	flags.Int64Var(&o.Pipelines, "max-pipelines", 10_000, "pipelines a tenant may have; 0 is no limit")
+}
+
+// APIParts are what an API works with.
+type APIParts struct {
+	Client client.Client
+	Store  *store.Store
+	Log    *slog.Logger
+	// Issuers are trusted besides those of the flags.
+	Issuers []auth.Issuer
+	// Stopping ends open log streams when it is closed.
+	Stopping <-chan struct{}
+}
+
+// New makes the API's handler. The keys of the issuers are fetched until ctx ends.
+func (o *APIOptions) New(ctx context.Context, p APIParts) (http.Handler, error) {
+	if o.DefaultEngine != string(models.EngineTemporal) {
+		return nil, fmt.Errorf("--default-engine: %q is not an engine of this release: give temporal", o.DefaultEngine)
+	}
+	verifier, err := o.verifier(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p.Store.Quotas.OpenExecutions = o.OpenExecutions
+	p.Store.Quotas.Pipelines = o.Pipelines
+	return api.New(api.Config{
+		Store:           p.Store,
+		Gateway:         gateway.New(p.Client),
+		Auth:            verifier,
+		Log:             p.Log,
+		Metrics:         NewMetrics(),
+		Checks:          Checks(p.Client, p.Store),
+		RateLimit:       o.RateLimit,
+		DefaultEngine:   models.Engine(o.DefaultEngine),
+		DefaultEstimate: o.DefaultEstimate,
+		Stopping:        p.Stopping,
+		Version:         boot.Version(),
+	})
+}
+
+func (o *APIOptions) verifier(ctx context.Context, p APIParts) (*auth.Verifier, error) {
+	issuers := p.Issuers
+	for _, url := range o.JWKSURLs {
+		issuer, err := auth.RemoteIssuer(ctx, url, o.Issuers, p.Log)
+		if err != nil {
+			return nil, err
+		}
+		issuers = append(issuers, issuer)
+	}
+	if len(issuers) == 0 {
+		return nil, fmt.Errorf("--jwks-url: give the URL of at least one token issuer's keys")
+	}
+	return auth.NewVerifier(auth.Options{Issuers: issuers, Audiences: o.Audiences})
+}
+
+// NewMetrics makes a registry that holds the process's own metrics.
+func NewMetrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Checks returns a function that reports whether the database and Temporal answer.
+func Checks(c client.Client, s *store.Store) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		if err := s.Ping(ctx); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+			return fmt.Errorf("temporal: %w", err)
+		}
+		return nil
+	}
+}

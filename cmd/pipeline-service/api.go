@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matih/pipeline-service/cmd/internal/boot"
+	"github.com/matih/pipeline-service/cmd/internal/boot/role"
+)
+
+func newAPICommand() *cobra.Command {
+	var o struct {
+		shared
+		role.APIOptions
+		address string
+	}
+	cmd := &cobra.Command{
+		Use:   "api",
+		Short: "Serve the HTTP API",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return o.run(ctx, func(p process) error { return serveAPI(ctx, p, o.APIOptions, o.address) })
+		},
+	}
+	o.shared.addFlags(cmd.Flags())
+	o.APIOptions.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&o.address, "listen", ":8000", "address of the API; port 0 picks one")
+	return cmd
+}
+
+// serveAPI serves until ctx ends or the server fails.
+func serveAPI(ctx context.Context, p process, o role.APIOptions, address string) error {
+	l, err := listen(address)
+	if err != nil {
+		return err
+	}
+	handler, err := o.New(ctx, role.APIParts{Client: p.client, Store: p.store, Log: p.log, Stopping: ctx.Done()})
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	server := boot.ServeHTTP(l, handler, p.log)
+	defer server.Stop()
+	p.log.Info("the API is ready", "address", l.Addr().String(), "version", boot.Version())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-server.Failed():
+		return err
+	}
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matih/pipeline-service/cmd/internal/boot"
+	"github.com/matih/pipeline-service/cmd/internal/boot/role"
+)
+
+func newWorkerCommand() *cobra.Command {
+	var o struct {
+		shared
+		role.WorkerOptions
+		health string
+	}
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run workflows and tasks",
+		Long:  `Runs workflows and tasks. Workers hand data to each other in --staging-dir: where several run, they share it.`,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.StagingDir == "" {
+				return errors.New("--staging-dir: give the directory in which tasks hand data to each other")
+			}
+			ctx := cmd.Context()
+			return o.run(ctx, func(p process) error { return work(ctx, p, o.WorkerOptions, o.health) })
+		},
+	}
+	o.shared.addFlags(cmd.Flags())
+	o.WorkerOptions.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&o.health, "health-listen", ":8001", "address of /healthz, /readyz and /metrics; port 0 picks one, none with an empty one")
+	return cmd
+}
+
+// work runs the worker until ctx ends or its health server fails.
+func work(ctx context.Context, p process, o role.WorkerOptions, health string) error {
+	var failed <-chan error
+	if health != "" {
+		l, err := listen(health)
+		if err != nil {
+			return err
+		}
+		server := boot.ServeHTTP(l, role.HealthHandler(role.Checks(p.client, p.store)), p.log)
+		defer server.Stop()
+		failed = server.Failed()
+		p.log.Info("health is served", "address", l.Addr().String())
+	}
+	w, err := o.New(p.client, p.store, p.log)
+	if err != nil {
+		return err
+	}
+	if err := w.Start(ctx); err != nil {
+		return err
+	}
+	defer w.Stop()
+	p.log.Info("the worker is ready", "version", boot.Version())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}

@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+
+	"github.com/matih/pipeline-service/models"
+)
+
+// millionEnv makes the benchmarks of lists run over 10^6 executions, too, which takes minutes to make.
+const millionEnv = "STORE_BENCH_MILLION"
+
+const seedPipelines = 100
+
+// BenchmarkExecutions measures reading executions, with the query plans, in a tenant that has many and in
+// a database where another tenant has as many.
+func BenchmarkExecutions(b *testing.B) {
+	sizes := []int{1_000}
+	if os.Getenv(millionEnv) != "" {
+		sizes = append(sizes, 1_000_000)
+	}
+	for _, database := range databases {
+		for _, size := range sizes {
+			b.Run(fmt.Sprintf("%s/rows=%d", database.name, size), func(b *testing.B) {
+				s := open(b, database.dsn(b))
+				start := time.Now()
+				seed(b, s.newTenant(), size)
+				tenant := s.newTenant()
+				seed(b, tenant, size)
+				if s.reader.Dialect().Name() == dialect.PG {
+					_, err := s.writer.ExecContext(b.Context(), "VACUUM ANALYZE") // as autovacuum does in time
+					require.NoError(b, err)
+				}
+				b.Logf("made in %v", time.Since(start).Round(time.Millisecond))
+				benchmarkReads(b, tenant, size)
+			})
+		}
+	}
+}
+
+func benchmarkReads(b *testing.B, tenant *Tenant, size int) {
+	pipeline := seedPipeline(size / 2)
+	list := func(f ExecutionFilter, page models.Page) func(context.Context) error {
+		return func(ctx context.Context) error {
+			got, err := tenant.Executions(ctx, f, page)
+			if err == nil && len(got.Items) != page.Size {
+				return fmt.Errorf("%d of %d rows", len(got.Items), page.Size)
+			}
+			return err
+		}
+	}
+	first := models.Page{Size: 20}
+	for _, c := range []struct {
+		name string
+		read func(context.Context) error
+	}{
+		{"get", func(ctx context.Context) error { _, err := tenant.Execution(ctx, seedExecution(size/2)); return err }},
+		{"list", list(ExecutionFilter{}, first)},
+		{"list by pipeline", list(ExecutionFilter{PipelineID: pipeline}, models.Page{Size: 5})},
+		{"list by status", list(ExecutionFilter{Status: models.ExecutionFailed}, first)},
+		{"list by both", list(ExecutionFilter{PipelineID: pipeline, Status: models.ExecutionCompleted}, models.Page{Size: 5})},
+		{"list deep", list(ExecutionFilter{}, models.Page{Number: size/20 - 1, Size: 20})},
+		{"submit", func(ctx context.Context) error { return submitAndFinish(ctx, tenant, pipeline) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			explainOnce(b, tenant.store, c.read)
+			b.ResetTimer()
+			for b.Loop() {
+				require.NoError(b, c.read(b.Context()))
+			}
+		})
+	}
+}
+
+func submitAndFinish(ctx context.Context, t *Tenant, pipeline string) error {
+	e, err := t.SubmitExecution(ctx, execution(models.Pipeline{ID: pipeline, Version: 1}))
+	if err != nil {
+		return err
+	}
+	_, err = t.FinishExecution(ctx, e.ID, ExecutionEnd{Status: models.ExecutionCompleted})
+	return err
+}
+
+// BenchmarkTask measures what each task of an execution costs: a start and an end with five log lines.
+func BenchmarkTask(b *testing.B) {
+	for _, database := range databases {
+		b.Run(database.name, func(b *testing.B) {
+			s := open(b, database.dsn(b))
+			tenant := s.newTenant()
+			names := make([]string, 2000)
+			for i := range names {
+				names[i] = fmt.Sprintf("task_%d", i)
+			}
+			e := newExecution(b, tenant, names...)
+			lines := make([]models.LogLine, 5)
+			for i := range lines {
+				lines[i] = models.LogLine{Time: time.Now(), Level: "INFO", Task: "task", Message: "read 100000 rows, 8000000 bytes in 1.2 s"}
+			}
+			run := func(i int) models.TaskRun {
+				return models.TaskRun{Name: names[i%len(names)], Attempts: 1 + i/len(names), StartedAt: time.Now()}
+			}
+			for _, operation := range []struct {
+				name string
+				do   func(i int) error
+			}{
+				{"start", func(i int) error { return tenant.StartTask(b.Context(), e.ID, run(i)) }},
+				{"start and finish", func(i int) error {
+					r := run(1_000_000 + i)
+					if err := tenant.StartTask(b.Context(), e.ID, r); err != nil {
+						return err
+					}
+					r.State, r.RowsIn = models.TaskSucceeded, 100
+					return tenant.FinishTask(b.Context(), e.ID, r, lines)
+				}},
+			} {
+				b.Run(operation.name, func(b *testing.B) {
+					for i := 0; b.Loop(); i++ {
+						require.NoError(b, operation.do(i))
+					}
+				})
+			}
+		})
+	}
+}
+
+func seedPipeline(i int) string  { return fmt.Sprintf("pipeline-01kbench%018d", i%seedPipelines) }
+func seedExecution(i int) string { return fmt.Sprintf("exec-01kbench%018d", i) }
+
+// seed gives a tenant executions, one in ten of them FAILED and the others COMPLETED, of seedPipelines
+// pipelines, by bulk SQL.
+func seed(b *testing.B, t *Tenant, size int) {
+	b.Helper()
+	ctx := b.Context()
+	for i := range seedPipelines {
+		newPipeline(b, t, func(p *models.Pipeline) { p.ID = seedPipeline(i) })
+	}
+	const padded = "substr('000000000000000000', 1, 18 - length(CAST(? AS TEXT))) || CAST(? AS TEXT)"
+	pad := func(expr string) string { return strings.ReplaceAll(padded, "?", expr) }
+	for _, statement := range []string{
+		`INSERT INTO executions
+			WITH RECURSIVE seq (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM seq WHERE i + 1 < ?1)
+			SELECT ?0, 'exec-01kbench' || ` + pad("i") + `, 'pipeline-01kbench' || ` + pad(fmt.Sprintf("(i %% %d)", seedPipelines)) + `,
+				'daily sales', 1, CASE WHEN i % 7 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, '', 'temporal', 'NORMAL', 'MANUAL',
+				'{"start_date":"2026-02-01","end_date":"2026-02-12"}', 1770000000000000 + i, NULL, 300000000, 1, NULL,
+				5, 5, 'warehouse', 1234567, 536870912, '', 42, 'ada@example.com',
+				1770000000000000 + i, 1770000001000000 + i, 1770000301000000 + i
+			FROM seq`,
+		`INSERT INTO counts SELECT tenant_id, 'execution', '', status, COUNT(*) FROM executions WHERE tenant_id = ?0 GROUP BY tenant_id, status`,
+		`INSERT INTO counts SELECT tenant_id, 'execution', pipeline_id, status, COUNT(*) FROM executions WHERE tenant_id = ?0
+			GROUP BY tenant_id, pipeline_id, status`,
+	} {
+		// Longer than a request may take, so on the connection that migrations use.
+		db, unlock, err := t.store.migrating(ctx)
+		require.NoError(b, err)
+		_, err = db.NewRaw(statement, t.id, size).Exec(ctx)
+		require.NoError(b, err)
+		require.NoError(b, unlock())
+	}
+}
+
+// explainOnce logs the plans of the queries that read sends.
+func explainOnce(b *testing.B, s *Store, read func(context.Context) error) {
+	b.Helper()
+	recorder := &queryRecorder{}
+	watched := *s
+	watched.reader = s.reader.WithQueryHook(recorder)
+	original := *s
+	*s = watched
+	err := read(b.Context())
+	*s = original
+	require.NoError(b, err)
+	verb := "EXPLAIN QUERY PLAN "
+	if s.reader.Dialect().Name() == dialect.PG {
+		verb = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, SUMMARY OFF) "
+	}
+	for _, query := range recorder.queries {
+		rows, err := s.reader.QueryContext(b.Context(), verb+strings.ReplaceAll(query, "?", `\?`))
+		require.NoError(b, err)
+		_, plan, _ := strings.Cut(query, " FROM ")
+		for rows.Next() {
+			var a, b2, c, line any
+			dest := []any{&line}
+			if verb == "EXPLAIN QUERY PLAN " {
+				dest = []any{&a, &b2, &c, &line}
+			}
+			require.NoError(b, rows.Scan(dest...))
+			plan += fmt.Sprintf("\n    %s", line)
+		}
+		require.NoError(b, rows.Err())
+		require.NoError(b, rows.Close())
+		b.Log(plan)
+	}
+}
+
+// queryRecorder keeps the queries it sees.
+type queryRecorder struct{ queries []string }
+
+func (r *queryRecorder) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {
+	r.queries = append(r.queries, event.Query)
+	return ctx
+}
+
+func (r *queryRecorder) AfterQuery(context.Context, *bun.QueryEvent) {}

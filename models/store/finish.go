@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/matih/pipeline-service/models"
+)
+
+// ExecutionEnd is how an execution ends.
+type ExecutionEnd struct {
+	Status models.ExecutionStatus // a terminal one
+	Reason string
+	Error  *models.ExecutionError
+	At     time.Time // zero is now
+	Lines  []models.LogLine
+}
+
+// FinishExecution ends an execution, once: one that has ended stays as it is and is returned. Tasks
+// that never ran become SKIPPED; those that still run become CANCELLED, but for the one that end.Error
+// names, which becomes FAILED. The run slot is free from then on. Error: CodeNotFound.
+func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEnd) (models.Execution, error) {
+	if !end.Status.Terminal() {
+		return models.Execution{}, fmt.Errorf("store: %s is not the end of an execution", end.Status)
+	}
+	if end.At.IsZero() {
+		end.At = time.Now()
+	}
+	failure, err := marshalError(end.Error)
+	if err != nil {
+		return models.Execution{}, err
+	}
+	var finished models.Execution
+	err = t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		row, err := t.lockExecution(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if row.Status.Terminal() {
+			finished, err = t.execution(ctx, tx, id)
+			return err
+		}
+		changes := row.move(end.Status)
+		row.StatusReason, row.Error, row.EndedAt, row.RunSlot = end.Reason, failure, at(end.At), nil
+		if err := t.endTasks(ctx, tx, id, end, failure); err != nil {
+			return err
+		}
+		if err := t.insertLogs(ctx, tx, row, end.Lines); err != nil {
+			return err
+		}
+		if err := t.saveExecution(ctx, tx, row, "status", "status_reason", "error", "ended_at", "run_slot"); err != nil {
+			return err
+		}
+		if finished, err = t.execution(ctx, tx, id); err != nil {
+			return err
+		}
+		return t.add(ctx, tx, changes)
+	})
+	return finished, err
+}
+
+// endTasks gives every task of an execution that ends an end of its own.
+func (t *Tenant) endTasks(ctx context.Context, tx bun.Tx, id string, end ExecutionEnd, failure string) error {
+	var culprit string
+	if end.Error != nil {
+		culprit = end.Error.Task
+	}
+	_, err := tx.NewUpdate().Model((*taskRow)(nil)).
+		Set("state = CASE WHEN name = ? THEN 'FAILED' WHEN state = 'RUNNING' THEN 'CANCELLED' ELSE 'SKIPPED' END", culprit).
+		Set("error = CASE WHEN name = ? THEN ? ELSE error END", culprit, failure).
+		Set("ended_at = CASE WHEN state = 'RUNNING' THEN ? ELSE ended_at END", at(end.At).UnixMicro()).
+		Where("tenant_id = ? AND execution_id = ? AND state IN ('PENDING', 'RUNNING')", t.id, id).Exec(ctx)
+	return err
+}

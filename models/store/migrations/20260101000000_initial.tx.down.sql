@@ -1,0 +1,9 @@
+DROP TABLE IF EXISTS idempotency_keys;
+DROP TABLE IF EXISTS counts;
+DROP TABLE IF EXISTS execution_logs;
+DROP TABLE IF EXISTS task_runs;
+DROP TABLE IF EXISTS executions;
+DROP TABLE IF EXISTS connections;
+DROP TABLE IF EXISTS pipeline_tags;
+DROP TABLE IF EXISTS pipeline_versions;
+DROP TABLE IF EXISTS pipelines;

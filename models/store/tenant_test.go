@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/matih/pipeline-service/models"
+)
+
+// world is one of everything a tenant can have.
+type world struct {
+	pipeline   models.Pipeline
+	connection models.Connection
+	execution  models.Execution
+	key        string
+}
+
+func newWorld(tb testing.TB, t *Tenant) world {
+	tb.Helper()
+	ctx := tb.Context()
+	w := world{pipeline: newPipeline(tb, t, func(p *models.Pipeline) { p.Name = "sales" }), key: "key"}
+	var err error
+	w.connection, err = t.CreateConnection(ctx, models.Connection{ID: models.NewID(models.PrefixConnection), Name: "landing"})
+	require.NoError(tb, err)
+	w.execution = submit(tb, t, w.pipeline)
+	plan(tb, t, w.execution.ID, "raw")
+	require.NoError(tb, t.StartTask(ctx, w.execution.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: time.Now()}))
+	require.NoError(tb, t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Time: time.Now(), Message: "secret of the tenant"}}))
+	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
+	require.NoError(tb, err)
+	require.Nil(tb, claim.Answer)
+	require.NoError(tb, t.AnswerKey(ctx, w.key, Answer{Status: 201, Body: []byte("answer of the tenant")}))
+	return w
+}
+
+// calls makes a call of every method of a Tenant with what w names. Each returns what it found, if anything.
+func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, error) {
+	page := models.Page{Size: 20}
+	none := func(err error) (any, error) { return nil, err }
+	run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded}
+	return map[string]func() (any, error){
+		"CreatePipeline": func() (any, error) {
+			return t.CreatePipeline(ctx, models.Pipeline{ID: models.NewID(models.PrefixPipeline), Name: "sales"})
+		},
+		"Pipeline": func() (any, error) { return t.Pipeline(ctx, w.pipeline.ID) },
+		"Pipelines": func() (any, error) {
+			p, err := t.Pipelines(ctx, PipelineFilter{Tags: w.pipeline.Tags}, page)
+			return p.Items, err
+		},
+		"UpdatePipeline": func() (any, error) {
+			return t.UpdatePipeline(ctx, w.pipeline.ID, PipelineUpdate{Name: "stolen"})
+		},
+		"ArchivePipeline": func() (any, error) { return none(t.ArchivePipeline(ctx, w.pipeline.ID, 0)) },
+		"PipelineVersion": func() (any, error) { return t.PipelineVersion(ctx, w.pipeline.ID, 1) },
+		"CreateConnection": func() (any, error) {
+			return t.CreateConnection(ctx, models.Connection{ID: models.NewID(models.PrefixConnection), Name: "landing"})
+		},
+		"Connection":       func() (any, error) { return t.Connection(ctx, w.connection.ID) },
+		"ConnectionsByRef": func() (any, error) { return t.ConnectionsByRef(ctx, []string{w.connection.ID}) },
+		"Connections":      func() (any, error) { p, err := t.Connections(ctx, page); return p.Items, err },
+		"DeleteConnection": func() (any, error) { return none(t.DeleteConnection(ctx, w.connection.ID)) },
+		"SubmitExecution":  func() (any, error) { return t.SubmitExecution(ctx, execution(w.pipeline)) },
+		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
+		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
+		"RequestCancel":    func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },
+		"PlanExecution":    func() (any, error) { return none(t.PlanExecution(ctx, w.execution.ID, []models.TaskRun{{Name: "x"}})) },
+		"StartTask":        func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
+		"FinishTask":       func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
+		"TaskRuns":         func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
+		"TaskOutputs":      func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
+		"FinishExecution": func() (any, error) {
+			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
+		},
+		"AppendLogs": func() (any, error) { return none(t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Message: "x"}})) },
+		"Logs":       func() (any, error) { return t.Logs(ctx, w.execution.ID, LogQuery{}) },
+		"ClaimKey":   func() (any, error) { return t.ClaimKey(ctx, w.key, "other", "mine", time.Now()) },
+		"AnswerKey":  func() (any, error) { return none(t.AnswerKey(ctx, w.key, Answer{Status: 500})) },
+		"ReleaseKey": func() (any, error) { return none(t.ReleaseKey(ctx, w.key)) },
+	}
+}
+
+func TestCallsCoverEveryMethod(t *testing.T) {
+	all := calls(t.Context(), nil, world{})
+	for method := range reflect.TypeFor[*Tenant]().Methods() {
+		assert.Contains(t, all, method.Name)
+	}
+}
+
+func TestWithoutATenantEveryMethodFails(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, s *Store) {
+		owner := s.newTenant()
+		w := newWorld(t, owner)
+		for name, tenant := range map[string]*Tenant{
+			"empty": s.ForTenant(""), "malformed": s.ForTenant("' OR 1=1 --"), "zero": s.ForTenant("00000000-0000-0000-0000-000000000000"),
+			"not canonical": s.ForTenant(models.TenantID(strings.ToUpper("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"))),
+		} {
+			for method, call := range calls(t.Context(), tenant, w) {
+				got, err := call()
+				assertCode(t, models.CodeInvalidTenant, err, name, method)
+				assert.Empty(t, got, "%s of a tenant that is %s", method, name)
+			}
+		}
+	})
+}
+
+func TestTenantsAreIsolated(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, s *Store) {
+		owner, thief := s.newTenant(), s.newTenant()
+		w := newWorld(t, owner)
+		before := snapshot(t, owner, w)
+
+		// What a tenant may do that has nothing of the kind; the rest is CodeNotFound.
+		allowed := map[string]bool{
+			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
+			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
+		}
+		for method, call := range calls(t.Context(), thief, w) {
+			got, err := call()
+			if !allowed[method] {
+				assertCode(t, models.CodeNotFound, err, method)
+				assert.Empty(t, got, method)
+				continue
+			}
+			assert.NoError(t, err, method)
+			assert.NotContains(t, toJSON(t, got), string(owner.id), method)
+			assert.NotContains(t, toJSON(t, got), w.pipeline.ID, method)
+		}
+		_, err := thief.Executions(t.Context(), ExecutionFilter{PipelineID: w.pipeline.ID}, models.Page{})
+		assertCode(t, models.CodeNotFound, err)
+
+		assert.Equal(t, before, snapshot(t, owner, w), "the owner's things are as they were")
+		claim, err := owner.ClaimKey(t.Context(), w.key, "fingerprint", "other", time.Now())
+		require.NoError(t, err)
+		require.NotNil(t, claim.Answer)
+		assert.Equal(t, "answer of the tenant", string(claim.Answer.Body))
+	})
+}
+
+// snapshot is what a tenant sees of its world.
+func snapshot(tb testing.TB, t *Tenant, w world) string {
+	tb.Helper()
+	var seen []any
+	all := calls(tb.Context(), t, w)
+	for _, method := range []string{
+		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
+	} {
+		got, err := all[method]()
+		require.NoError(tb, err, method)
+		seen = append(seen, got)
+	}
+	return toJSON(tb, seen)
+}

@@ -1,0 +1,32 @@
+package worker
+
+import (
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/matih/pipeline-service/activities/record"
+	"github.com/matih/pipeline-service/activities/task"
+	"github.com/matih/pipeline-service/models/contract"
+)
+
+// activitySet is every activity, with what it depends on.
+type activitySet struct {
+	tasks       *task.Tasks
+	executions  *record.Executions
+	maintenance *record.Maintenance
+}
+
+// registerActivities puts each activity on its queue: those that hold a slot while data moves on
+// tasks, the others on control, which also runs local activities.
+func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
+	register(tasks, contract.RunTaskActivity, a.tasks.RunTask)
+	register(control, contract.TestConnectionActivity, a.tasks.TestConnection)
+	register(control, contract.PrepareActivity, a.executions.Prepare)
+	register(control, contract.FinishActivity, a.executions.Finish)
+	register(control, contract.ReconcileActivity, a.maintenance.Reconcile)
+	register(control, contract.CleanUpActivity, a.maintenance.CleanUp)
+}
+
+func register(r worker.ActivityRegistry, name string, f any) {
+	r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+}

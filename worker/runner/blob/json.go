@@ -1,0 +1,86 @@
+package blob
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/worker/runner/duckdb"
+	"github.com/matih/pipeline-service/worker/runner/fault"
+)
+
+// judged are the types DuckDB guesses in JSON that it may have guessed with a loss: a DOUBLE may be a longer number, a
+// time may have had an offset, a text may be a time it did not recognize. They are read as text, and the
+// candidates decide.
+var judged = map[string][]candidate{
+	"DOUBLE":                   only("DOUBLE"),
+	"HUGEINT":                  {only("BIGINT")[0], {"HUGEINT", `CAST(TRY_CAST(%[1]s AS HUGEINT) AS VARCHAR) = %[1]s`}},
+	"VARCHAR":                  times,
+	"DATE":                     times,
+	"TIME":                     times,
+	"TIMESTAMP":                times,
+	"TIMESTAMP WITH TIME ZONE": times,
+	"UUID":                     nil,
+}
+
+var times = only("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIME")
+
+// nestedAsText is what becomes of times inside lists and structs, which are not judged one by one.
+var nestedAsText = map[string]string{
+	"DATE":                     "VARCHAR",
+	"TIME":                     "VARCHAR",
+	"TIMESTAMP":                "VARCHAR",
+	"TIMESTAMP WITH TIME ZONE": "VARCHAR",
+	"UUID":                     "VARCHAR",
+}
+
+// readJSON defines the view over JSON files: lines or one array of objects.
+func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *definition.StorageSource, scratch string) error {
+	var filled []file
+	for _, f := range files {
+		if f.Size > 0 {
+			filled = append(filled, f)
+		}
+	}
+	if len(filled) == 0 {
+		return errNoColumns
+	}
+	for _, f := range filled {
+		if f.Packed != filled[0].Packed {
+			return fault.Errorf(models.ClassData, "%s and %s are compressed in different ways; read them as two sources", filled[0].Name, f.Name)
+		}
+	}
+	from := fmt.Sprintf("%s, format = 'auto', compression = %s", duckdb.List(s.paths(filled)),
+		duckdb.Literal(duckNames[filled[0].Packed]))
+	detected, err := e.DescribeQuery(ctx, fmt.Sprintf("SELECT * FROM read_json(%s, sample_size = -1, union_by_name = true, map_inference_threshold = -1, field_appearance_threshold = 0)", from))
+	if err != nil {
+		return err
+	}
+	given := schemaTypes(src.Schema)
+	var (
+		pairs   [][2]string
+		columns []string
+		open    []undecided
+		types   = map[string]string{}
+	)
+	for _, c := range detected {
+		columns = append(columns, c.Name)
+		among, judge := judged[c.Type]
+		_, decided := given[strings.ToLower(c.Name)]
+		read := duckdb.MapType(c.Type, nestedAsText)
+		if judge || decided && !strings.ContainsAny(read, "[(") {
+			read = "VARCHAR"
+		}
+		pairs = append(pairs, [2]string{c.Name, read})
+		if judge && !decided {
+			open = append(open, undecided{c.Name, among})
+		}
+		types[c.Name] = read
+	}
+	return typedView(ctx, e, raw{
+		query:   fmt.Sprintf("SELECT * FROM read_json(%s, columns = %s)", from, duckdb.Struct(pairs)),
+		columns: columns, types: types, open: open, schema: src.Schema, scratch: scratch,
+	})
+}

@@ -1,0 +1,249 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/models/task"
+	"github.com/matih/pipeline-service/worker/runner/duckdb"
+	"github.com/matih/pipeline-service/worker/runner/fault"
+)
+
+// Meter counts what is moved.
+type Meter interface {
+	AddIn(rows, bytes int64)
+}
+
+// Dest is where a source's rows go.
+type Dest struct {
+	Dir     string // an empty directory for Parquet files
+	Scratch string // a directory for temporary files
+	Meter   Meter
+}
+
+// Found is what a source held.
+type Found struct {
+	Files   []string
+	Rows    int64
+	Columns []task.Column
+}
+
+// sourceView is what a source's rows are called in SQL.
+const sourceView = "_source"
+
+// Read stages the rows of all files that match.
+func (s *Store) Read(ctx context.Context, e Engine, src *definition.StorageSource, mode definition.ReadMode, to Dest) (*Found, error) {
+	if mode == definition.ReadIncremental {
+		return nil, fault.Errorf(models.ClassInvalidDefinition, "the mode incremental is not supported for files by this release")
+	}
+	files, err := s.list(src.Prefix, src.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	found := &Found{}
+	var bytes int64
+	for _, f := range files {
+		found.Files = append(found.Files, f.Name)
+		bytes += f.Size
+	}
+	if len(files) == 0 {
+		if !src.AllowEmpty {
+			return nil, fault.Errorf(models.ClassSource, "no file matches the pattern %q below %q (allow_empty: true accepts that)", orStar(src.Pattern), src.Prefix)
+		}
+		return found, emptySet(ctx, e, src, to, found)
+	}
+	if src.Format == definition.FormatParquet {
+		err = s.stageParquet(ctx, e, files, src, to, found)
+	} else {
+		err = s.stageText(ctx, e, files, src, to, found)
+	}
+	if err != nil {
+		return nil, err
+	}
+	to.Meter.AddIn(found.Rows, bytes)
+	return found, nil
+}
+
+func orStar(pattern string) string {
+	if pattern == "" {
+		return "*"
+	}
+	return pattern
+}
+
+// emptySet stages no rows: with the schema's columns, or, where nothing is known of them, no file.
+func emptySet(ctx context.Context, e Engine, src *definition.StorageSource, to Dest, found *Found) error {
+	if len(src.Schema) == 0 {
+		return nil
+	}
+	items := make([]string, len(src.Schema))
+	for i, c := range src.Schema {
+		items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, duckdb.Ident(c.Column))
+	}
+	if err := e.CreateView(ctx, sourceView, "SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
+		return ofData(err)
+	}
+	return stageView(ctx, e, to, found)
+}
+
+func stageView(ctx context.Context, e Engine, to Dest, found *Found) error {
+	var err error
+	found.Rows, found.Columns, err = e.WriteParquet(ctx, sourceView, filepath.Join(to.Dir, "part-0.parquet"))
+	return ofData(err)
+}
+
+func (s *Store) stageText(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest, found *Found) error {
+	for i := range files {
+		files[i].Packed = compressionOf(src.Compression, files[i].Name)
+	}
+	files, err := s.plainFiles(files, to.Scratch)
+	if err != nil {
+		return err
+	}
+	read := s.readCSV
+	if src.Format == definition.FormatJSON {
+		read = s.readJSON
+	}
+	err = read(ctx, e, files, src, to.Scratch)
+	if errors.Is(err, errNoColumns) {
+		return emptySet(ctx, e, src, to, found)
+	}
+	if err != nil {
+		return ofData(err)
+	}
+	return stageView(ctx, e, to, found)
+}
+
+// plainFiles unpacks into scratch what DuckDB cannot unpack itself.
+func (s *Store) plainFiles(files []file, scratch string) ([]file, error) {
+	for i, f := range files {
+		if f.Packed != definition.CompressionSnappy {
+			continue
+		}
+		in, err := s.open(f)
+		if err != nil {
+			return nil, readFault(err)
+		}
+		plain, err := decompress(in, definition.CompressionSnappy)
+		if err == nil {
+			at := filepath.Join(scratch, fmt.Sprintf("plain-%d", i))
+			if err = copyTo(at, plain); err == nil {
+				files[i].At, files[i].Packed = at, definition.CompressionNone
+			}
+		}
+		in.Close()
+		if err != nil {
+			return nil, damaged(f, err)
+		}
+	}
+	return files, nil
+}
+
+func copyTo(path string, from io.Reader) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, from); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// stageParquet copies files of one schema as they are, and unites others by the names of their columns.
+func (s *Store) stageParquet(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest, found *Found) error {
+	paths := duckdb.List(s.paths(files))
+	query := fmt.Sprintf("SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", paths)
+	columns, err := e.DescribeQuery(ctx, query)
+	if err != nil {
+		return ofData(err)
+	}
+	var schemas int64
+	err = e.QueryRow(ctx, fmt.Sprintf(`SELECT count(DISTINCT signature) FROM (
+SELECT file_name, list((name, type, type_length, repetition_type, num_children, converted_type, scale, precision, logical_type)) AS signature
+FROM parquet_schema(%s) GROUP BY file_name)`, paths), &schemas)
+	if err != nil {
+		return ofData(err)
+	}
+	if schemas > 1 || len(src.Schema) > 0 {
+		if err := castView(ctx, e, sourceView, query, columns, src.Schema); err != nil {
+			return ofData(err)
+		}
+		return stageView(ctx, e, to, found)
+	}
+	if err := e.QueryRow(ctx, fmt.Sprintf("SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%s)", paths), &found.Rows); err != nil {
+		return ofData(err)
+	}
+	found.Columns = columns
+	for i, f := range files {
+		in, err := s.open(f)
+		if err != nil {
+			return readFault(err)
+		}
+		err = copyTo(filepath.Join(to.Dir, fmt.Sprintf("part-%06d.parquet", i)), in)
+		in.Close()
+		if err != nil {
+			return fault.Internal("copy "+f.Name, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// castView gives columns the types of the schema.
+func castView(ctx context.Context, e Engine, name, query string, columns []task.Column, schema []definition.ColumnType) error {
+	given := schemaTypes(schema)
+	for _, c := range schema {
+		if _, ok := duckdb.Find(columns, c.Column); !ok {
+			return fault.Errorf(models.ClassData, "the schema names the column %q, which the files do not have; they have %s",
+				c.Column, duckdb.Enumerate(duckdb.Names(columns)))
+		}
+	}
+	items := make([]string, len(columns))
+	for i, c := range columns {
+		items[i] = duckdb.Ident(c.Name)
+		if t, ok := given[strings.ToLower(c.Name)]; ok {
+			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", items[i], t, items[i])
+		}
+	}
+	return e.CreateView(ctx, name, fmt.Sprintf("SELECT %s FROM (%s)", strings.Join(items, ", "), query))
+}
+
+// paths are where the files lie on this machine.
+func (s *Store) paths(files []file) []string {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.At
+		if !filepath.IsAbs(f.At) {
+			paths[i] = s.path(f.At)
+		}
+	}
+	return paths
+}
+
+// open opens a file's bytes; an absolute At is a file of ours in scratch.
+func (s *Store) open(f file) (*os.File, error) {
+	if filepath.IsAbs(f.At) {
+		return os.Open(f.At)
+	}
+	return s.root.Open(f.At)
+}
+
+// ofData says that what DuckDB could not read is the data's fault, not that of a statement, which was ours.
+func ofData(err error) error {
+	var f *task.Failure
+	if errors.As(err, &f) && (f.Class == models.ClassSQL || f.Class == models.ClassInternal && !f.Retry) {
+		f.Class = models.ClassData
+	}
+	return err
+}

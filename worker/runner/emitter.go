@@ -1,0 +1,122 @@
+package runner
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"github.com/matih/pipeline-service/models/task"
+)
+
+// emitter writes Messages as JSON lines. Nothing it writes holds a secret it was told of.
+type emitter struct {
+	mu      sync.Mutex
+	out     io.Writer
+	secrets [][]byte
+	meter   meter
+	last    task.Progress
+}
+
+// meter counts what a task moves. It is safe for concurrent use.
+type meter struct {
+	rowsIn, rowsOut, bytesIn, bytesOut atomic.Int64
+}
+
+// AddIn counts rows and bytes read.
+func (m *meter) AddIn(rows, bytes int64) { m.rowsIn.Add(rows); m.bytesIn.Add(bytes) }
+
+// AddOut counts rows and bytes written.
+func (m *meter) AddOut(rows, bytes int64) { m.rowsOut.Add(rows); m.bytesOut.Add(bytes) }
+
+func (m *meter) progress() task.Progress {
+	return task.Progress{RowsIn: m.rowsIn.Load(), RowsOut: m.rowsOut.Load(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load()}
+}
+
+// keepSecret makes sure that a value is never written. Values are matched as they look inside JSON.
+func (e *emitter) keepSecret(values ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, v := range values {
+		if v == "" {
+			continue
+		}
+		quoted, err := encode(v)
+		if err != nil {
+			continue
+		}
+		e.secrets = append(e.secrets, bytes.Trim(quoted, "\"\n"))
+	}
+}
+
+// send writes one message.
+func (e *emitter) send(m task.Message) error {
+	line, err := encode(m)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.secrets {
+		line = bytes.ReplaceAll(line, s, []byte("***"))
+	}
+	_, err = e.out.Write(line)
+	return err
+}
+
+// encode is JSON with a line end and without HTML escapes, so that texts look alike everywhere.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return b.Bytes(), err
+}
+
+// Infof, Warnf write a line of the execution's log.
+func (e *emitter) Infof(format string, args ...any) { e.log("INFO", format, args...) }
+
+func (e *emitter) Warnf(format string, args ...any) { e.log("WARN", format, args...) }
+
+// log ignores a failing write: without a reader on the other side the process ends anyway.
+func (e *emitter) log(level, format string, args ...any) {
+	_ = e.send(task.Message{Log: &task.Log{Time: time.Now().UTC(), Level: level, Message: oneLine(fmt.Sprintf(format, args...))}})
+}
+
+// progressInterval is how often progress is reported at most.
+const progressInterval = time.Second
+
+// reportProgress sends the meter's counts as they change until stop is closed.
+func (e *emitter) reportProgress(stop <-chan struct{}) {
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+			if p := e.meter.progress(); p != e.last {
+				e.last = p
+				_ = e.send(task.Message{Progress: &p})
+			}
+		}
+	}
+}
+
+// oneLine escapes what could forge lines, colours or the direction of text in a log.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,161 @@
+// Package worker puts workflows and activities on their task queues. Standalone and the service's
+// worker are both made of it.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/matih/pipeline-service/activities/plan"
+	"github.com/matih/pipeline-service/activities/record"
+	"github.com/matih/pipeline-service/activities/task"
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/store"
+	protocol "github.com/matih/pipeline-service/models/task"
+	"github.com/matih/pipeline-service/workflows"
+)
+
+// maintenanceEvery is how often rows and workflows are compared.
+const maintenanceEvery = time.Minute
+
+// heartbeatThrottle bounds how long a cancellation may wait before a task hears of it: the answer
+// to a heartbeat carries it.
+const heartbeatThrottle = time.Second
+
+// Config is what a worker needs.
+type Config struct {
+	Client client.Client
+	Store  *store.Store
+	Log    *slog.Logger
+	// TaskRunner is the path of the task-runner program.
+	TaskRunner string
+	// StagingDir holds what tasks hand to each other. Workers that share queues share it.
+	StagingDir string
+	// StagingRetention is how long staged data outlive their execution.
+	StagingRetention time.Duration
+	Secrets          protocol.Secrets
+	LocalRoots       []LocalRoot
+	EgressAllow      []string
+	EgressDeny       []string
+	// TaskSlots is how many tasks run at once, WarmProcesses how many processes wait for one.
+	TaskSlots     int
+	WarmProcesses int
+	Limits        protocol.Limits // of one task
+}
+
+// LocalRoot is a directory that local connections may lie in: a tenant's, or with no tenant
+// everybody's.
+type LocalRoot struct {
+	Tenant models.TenantID
+	Dir    string
+}
+
+// Worker runs workflows and activities until it is stopped.
+type Worker struct {
+	client  client.Client
+	log     *slog.Logger
+	pool    *task.Pool
+	control worker.Worker
+	tasks   worker.Worker
+}
+
+// New wires a worker. It does nothing until Start.
+func New(c Config) (*Worker, error) {
+	if info, err := os.Stat(c.TaskRunner); err != nil || info.IsDir() {
+		return nil, fmt.Errorf("the task-runner program is not at %s", c.TaskRunner)
+	}
+	if err := os.MkdirAll(c.StagingDir, 0o700); err != nil {
+		return nil, fmt.Errorf("staging directory: %w", err)
+	}
+	plans, err := plan.NewLoader(c.Store)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{client: c.Client, log: c.Log, pool: task.NewPool(c.TaskRunner, c.WarmProcesses, processEnv(c.Secrets), c.Log)}
+	w.control = worker.New(c.Client, contract.QueueControl, worker.Options{
+		MaxConcurrentActivityTaskPollers: 4,
+		WorkerStopTimeout:                10 * time.Second,
+		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
+	})
+	w.tasks = worker.New(c.Client, contract.QueueTasks, worker.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: c.TaskSlots,
+		MaxConcurrentActivityTaskPollers:   4,
+		WorkerStopTimeout:                  10 * time.Second,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+	})
+	workflows.Register(w.control)
+	registerActivities(w.control, w.tasks, activitySet{
+		tasks: &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Log: c.Log, Specs: &task.Specs{
+			Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access,
+		}},
+		executions: &record.Executions{Store: c.Store, Plans: plans, Log: c.Log},
+		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Log: c.Log,
+			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention},
+	})
+	return w, nil
+}
+
+// access is what a tenant's tasks may reach.
+func (c Config) access(tenant models.TenantID) protocol.Access {
+	a := protocol.Access{EgressAllow: c.EgressAllow, EgressDeny: c.EgressDeny}
+	for _, root := range c.LocalRoots {
+		if root.Tenant == "" || root.Tenant == tenant {
+			a.LocalRoots = append(a.LocalRoots, root.Dir)
+		}
+	}
+	return a
+}
+
+// Start begins to poll and makes sure that maintenance is scheduled.
+func (w *Worker) Start(ctx context.Context) error {
+	if err := w.scheduleMaintenance(ctx); err != nil {
+		return err
+	}
+	if err := w.control.Start(); err != nil {
+		return err
+	}
+	if err := w.tasks.Start(); err != nil {
+		w.control.Stop()
+		return err
+	}
+	return nil
+}
+
+// Stop ends polling, waits for activities up to their stop timeout, and ends the task processes.
+// Tasks that were cut off run again elsewhere.
+func (w *Worker) Stop() {
+	w.tasks.Stop()
+	w.control.Stop()
+	w.pool.Close()
+}
+
+func (w *Worker) scheduleMaintenance(ctx context.Context) error {
+	_, err := w.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:      contract.MaintenanceScheduleID,
+		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: maintenanceEvery}}},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		Action: &client.ScheduleWorkflowAction{
+			ID:                  contract.MaintenanceScheduleID,
+			Workflow:            contract.MaintenanceWorkflow,
+			TaskQueue:           contract.QueueControl,
+			WorkflowRunTimeout:  15 * time.Minute,
+			StaticSummary:       "reconcile executions, remove expired data",
+			WorkflowTaskTimeout: 10 * time.Second,
+		},
+	})
+	if err != nil && !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return fmt.Errorf("maintenance schedule: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package workflows
+
+import "github.com/matih/pipeline-service/models/contract"
+
+// graph tells which tasks are ready, running and done. Tasks become ready in the plan's order, so
+// that a replay starts them in the same one.
+type graph struct {
+	tasks   []contract.PlannedTask
+	unmet   []int   // by task, how many of the tasks before it have not succeeded
+	after   [][]int // by task, the tasks that wait for it
+	state   []taskState
+	ready   []int // queue
+	running int
+	success int
+}
+
+type taskState uint8
+
+const (
+	waiting taskState = iota
+	running
+	succeeded
+	ended // without success
+)
+
+func newGraph(tasks []contract.PlannedTask) *graph {
+	g := &graph{tasks: tasks, unmet: make([]int, len(tasks)), after: make([][]int, len(tasks)), state: make([]taskState, len(tasks))}
+	for i, t := range tasks {
+		g.unmet[i] = len(t.After)
+		for _, before := range t.After {
+			g.after[before] = append(g.after[before], i)
+		}
+	}
+	for i := range tasks {
+		if g.unmet[i] == 0 {
+			g.ready = append(g.ready, i)
+		}
+	}
+	return g
+}
+
+// resume marks the tasks that an earlier run of the workflow saw succeed.
+func (g *graph) resume(names []string) {
+	done := make(map[string]bool, len(names))
+	for _, name := range names {
+		done[name] = true
+	}
+	for i, t := range g.tasks {
+		if done[t.Name] {
+			g.state[i] = running
+			g.running++
+			g.succeed(i)
+		}
+	}
+}
+
+// next takes the first ready task and counts it as running.
+func (g *graph) next() (int, bool) {
+	for len(g.ready) > 0 {
+		i := g.ready[0]
+		g.ready = g.ready[1:]
+		if g.state[i] == waiting {
+			g.state[i] = running
+			g.running++
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (g *graph) succeed(i int) {
+	g.state[i] = succeeded
+	g.running--
+	g.success++
+	for _, j := range g.after[i] {
+		if g.unmet[j]--; g.unmet[j] == 0 {
+			g.ready = append(g.ready, j)
+		}
+	}
+}
+
+func (g *graph) fail(i int) {
+	g.state[i] = ended
+	g.running--
+}
+
+func (g *graph) runningCount() int { return g.running }
+
+// finished reports whether every task has succeeded.
+func (g *graph) finished() bool { return g.success == len(g.tasks) }
+
+func (g *graph) done() []string { return g.names(succeeded) }
+
+func (g *graph) progress() contract.Progress {
+	return contract.Progress{TotalTasks: len(g.tasks), CompletedTasks: g.success, RunningTasks: g.names(running)}
+}
+
+func (g *graph) names(state taskState) []string {
+	var names []string
+	for i, t := range g.tasks {
+		if g.state[i] == state {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,15 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/matih/pipeline-service/models/contract"
+)
+
+// Register makes every workflow known to a worker of contract.QueueControl.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(Execution, workflow.RegisterOptions{Name: contract.ExecutionWorkflow})
+	r.RegisterWorkflowWithOptions(ConnectionTest, workflow.RegisterOptions{Name: contract.ConnectionTestWorkflow})
+	r.RegisterWorkflowWithOptions(Maintenance, workflow.RegisterOptions{Name: contract.MaintenanceWorkflow})
+}

@@ -167,12 +167,31 @@ func (in *executeInput) Resolve(ctx huma.Context) []error {
 	if len(in.Body.Parameters) > 0 && !in.Body.Parameters.given() {
 		in.Body.Parameters = nil // null is none; anything else is the schema's mistake
 	}
-	if _, err := d.Bind(json.RawMessage(in.Body.Parameters), definition.Builtins{
+	values, err := d.Bind(json.RawMessage(in.Body.Parameters), definition.Builtins{
 		ExecutionID: in.id, ExecutionDate: in.at, Tenant: r.tenant,
-	}, "body.parameters"); err != nil {
+	}, "body.parameters")
+	if err != nil {
 		return []error{err}
 	}
-	return nil
+	return missingConnections(ctx.Context(), d, values)
+}
+
+// missingConnections finds connections that the pipeline needs and the tenant does not have: those that a parameter
+// names are known only now, and others may have been deleted.
+func missingConnections(ctx context.Context, d *definition.Definition, values *definition.Values) []error {
+	rendered, err := d.Render(values)
+	if err != nil {
+		return []error{err}
+	}
+	mistakes, err := checkConnections(ctx, rendered.Connections("definition"))
+	switch {
+	case err != nil:
+		return []error{err}
+	case len(mistakes) > 0:
+		return []error{invalid(mistakes)}
+	default:
+		return nil
+	}
 }
 
 type executeOutput struct {

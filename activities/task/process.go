@@ -103,10 +103,16 @@ func (p *process) awaitReady() error {
 }
 
 // run gives the process its task and passes on its messages until it has said how the task ended.
-// When the context ends the process is asked to end, then killed. It returns only when the process
-// has ended, so that whoever comes next has the field to itself.
-func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (*protocol.Result, *protocol.Failure) {
-	defer p.close()
+// When the context ends the process is asked to end, then killed. Unless the task succeeded, it
+// returns only when the process has ended, so that the next attempt has the field to itself.
+func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (result *protocol.Result, fail *protocol.Failure) {
+	defer func() {
+		if result != nil {
+			go p.close() // it has only its own memory to give back
+			return
+		}
+		p.close()
+	}()
 	stop := context.AfterFunc(ctx, p.end)
 	defer stop()
 	line, err := json.Marshal(spec)

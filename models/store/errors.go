@@ -45,6 +45,8 @@ func failureOf(err error) failure {
 	}
 	var network net.Error
 	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return failureAway // to try again would be to wait as long again
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, net.ErrClosed), errors.As(err, &network):
 		return failureLost
@@ -79,9 +81,8 @@ func sqliteFailure(code int) failure {
 		return failureDuplicate
 	}
 	switch code & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return failureConflict
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, // another process holds on to the lock
+		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 		return failureAway
 	}
 	return failureOther

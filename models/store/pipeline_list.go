@@ -12,8 +12,8 @@ import (
 // Pipelines returns a page of the pipelines that pass the filter, newest first, without their
 // definitions. Archived ones are in it only where the filter asks for their status.
 //
-// The total is read from counters, but for filters by tag or name: those count the entries of an index, about
-// 1 ms for every thousand pipelines that carry the tag.
+// The total is read from counters, but for filters by tag or name: those count the entries of an index. By tag that
+// is, in the worst case, about 1 ms for every thousand pipelines of the tenant.
 func (t *Tenant) Pipelines(ctx context.Context, f PipelineFilter, p models.Page) (models.Paged[models.Pipeline], error) {
 	var paged models.Paged[models.Pipeline]
 	err := t.read(ctx, func(db bun.IDB) error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,13 +28,8 @@ func openSQLite(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	// Made here for its permissions, which SQLite gives to the files beside it, too.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+	if err := createPrivate(path); err != nil {
+		return nil, err
 	}
 
 	writer, err := openSQLitePool(path, 1, url.Values{"_txlock": {"immediate"}})
@@ -51,6 +47,22 @@ func openSQLite(path string) (*Store, error) {
 			return writer, unlock, err
 		},
 	}, nil
+}
+
+// createPrivate makes the file for its permissions, which SQLite gives to the files beside it, too. One that is
+// there is not even opened: closing it would give up the locks this process holds on it elsewhere.
+func createPrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
 }
 
 func openSQLitePool(path string, size int, options url.Values) (*bun.DB, error) {

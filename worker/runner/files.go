@@ -31,7 +31,7 @@ func (j *job) readFiles(ctx context.Context) (*task.Result, error) {
 		return nil, err
 	}
 	found, err := store.Read(ctx, j.engine, j.spec.Source.Storage, j.spec.Source.Mode,
-		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, Meter: &j.out.meter})
+		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: &j.out.meter})
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (p *process) run(ctx context.Context, stdin io.Reader, stdout io.Writer) in
 		fmt.Fprintln(os.Stderr, "task-runner: open DuckDB:", err)
 		return exitCrash
 	}
-	defer engine.Close()
+	// The engine is never closed: its memory goes with the process, which is several milliseconds faster.
 	if err := out.send(task.Message{Ready: true}); err != nil {
 		fmt.Fprintln(os.Stderr, "task-runner:", err)
 		return exitCrash

@@ -171,3 +171,19 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 	}
 	assert.Empty(t, w.published("out"))
 }
+
+// TestConnectionsAreCheckedAtExecute covers what cannot be known earlier: a connection that a parameter
+// names, and one that was deleted.
+func TestConnectionsAreCheckedAtExecute(t *testing.T) {
+	w := newWorld(t)
+	w.file("in/a.csv", "x\n1\n")
+	id := w.pipeline("named", m{
+		"sources": m{"a": m{"type": "cloud_storage", "connection": "${where}", "prefix": "in/", "format": "csv"}},
+		"sinks":   m{"out": m{"type": "cloud_storage", "connection": "files", "prefix": "out/", "format": "csv", "mode": "append"}},
+	})
+	w.completed(id, m{"parameters": m{"where": "files"}})
+	a, err := w.Do(w.ctx, http.MethodPost, "/v1/pipelines/"+id+"/execute", m{"parameters": m{"where": "nowhere"}})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusBadRequest, a.Status)
+	assert.Contains(t, string(a.Body), "definition.sources.a.connection")
+}

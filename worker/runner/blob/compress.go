@@ -1,11 +1,11 @@
 package blob
 
 import (
-	"compress/gzip"
 	"io"
 	"os"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
@@ -32,13 +32,6 @@ func compressionOf(c definition.Compression, name string) definition.Compression
 		}
 	}
 	return definition.CompressionNone
-}
-
-// duckNames are DuckDB's names. Snappy it does not read in text files: see plainFiles.
-var duckNames = map[definition.Compression]string{
-	definition.CompressionNone: "uncompressed",
-	definition.CompressionGzip: "gzip",
-	definition.CompressionZstd: "zstd",
 }
 
 // decompress reads through a compression. Snappy is the framing format.

@@ -68,14 +68,13 @@ func (s *Store) csvQuery(files []file, d dialect, schema []definition.ColumnType
 			}
 		}
 		queries = append(queries, fmt.Sprintf("SELECT * FROM read_csv(%s, auto_detect = false, columns = %s, header = %t, delim = %s, quote = %s, escape = %s, "+
-			"nullstr = '', allow_quoted_nulls = false, strict_mode = true, compression = %s)",
-			duckdb.List(s.paths(g.files)), duckdb.Struct(pairs), d.header, duckdb.Literal(d.delimiter), duckdb.Literal(d.quote), duckdb.Literal(d.quote),
-			duckdb.Literal(duckNames[g.files[0].Packed])))
+			"nullstr = '', allow_quoted_nulls = false, strict_mode = true, compression = 'none')",
+			duckdb.List(s.paths(g.files)), duckdb.Struct(pairs), d.header, duckdb.Literal(d.delimiter), duckdb.Literal(d.quote), duckdb.Literal(d.quote)))
 	}
 	return strings.Join(queries, "\nUNION ALL BY NAME\n"), all, nil
 }
 
-// csvGroups reads the first line of every file and groups files by columns and compression.
+// csvGroups reads the first line of every file and groups files by columns.
 func (s *Store) csvGroups(files []file, d dialect, schema []definition.ColumnType) ([]*csvGroup, error) {
 	var groups []*csvGroup
 	byKey := map[string]*csvGroup{}
@@ -91,7 +90,7 @@ func (s *Store) csvGroups(files []file, d dialect, schema []definition.ColumnTyp
 		if err != nil {
 			return nil, err
 		}
-		key := strings.Join(columns, "\x00") + "\x00" + string(f.Packed)
+		key := strings.Join(columns, "\x00")
 		if byKey[key] == nil {
 			byKey[key] = &csvGroup{columns: columns}
 			groups = append(groups, byKey[key])
@@ -131,12 +130,7 @@ func (s *Store) firstRecord(f file, d dialect) ([]string, error) {
 		return nil, readFault(err)
 	}
 	defer opened.Close()
-	plain, err := decompress(opened, f.Packed)
-	if err != nil {
-		return nil, damaged(f, err)
-	}
-	defer plain.Close()
-	reader := bufio.NewReader(io.LimitReader(plain, maxHeader))
+	reader := bufio.NewReader(io.LimitReader(opened, maxHeader))
 	if mark, _ := reader.Peek(3); len(mark) >= 2 {
 		if string(mark) == "\xef\xbb\xbf" {
 			_, _ = reader.Discard(3)

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/worker/runner/duckdb"
-	"github.com/matih/pipeline-service/worker/runner/fault"
 )
 
 // judged are the types DuckDB guesses in JSON that it may have guessed with a loss: a DOUBLE may be a longer number, a
@@ -47,13 +45,7 @@ func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *defin
 	if len(filled) == 0 {
 		return errNoColumns
 	}
-	for _, f := range filled {
-		if f.Packed != filled[0].Packed {
-			return fault.Errorf(models.ClassData, "%s and %s are compressed in different ways; read them as two sources", filled[0].Name, f.Name)
-		}
-	}
-	from := fmt.Sprintf("%s, format = 'auto', compression = %s", duckdb.List(s.paths(filled)),
-		duckdb.Literal(duckNames[filled[0].Packed]))
+	from := duckdb.List(s.paths(filled)) + ", format = 'auto', compression = 'uncompressed'"
 	detected, err := e.DescribeQuery(ctx, fmt.Sprintf("SELECT * FROM read_json(%s, sample_size = -1, union_by_name = true, map_inference_threshold = -1, field_appearance_threshold = 0)", from))
 	if err != nil {
 		return err

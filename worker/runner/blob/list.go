@@ -10,17 +10,15 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/matih/pipeline-service/models"
-	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/worker/runner/fault"
 )
 
 // file is one file to read. Name is its path below the connection's directory with slashes; At is where
 // its bytes are now, which differs while a publication is being finished.
 type file struct {
-	Name   string
-	At     string
-	Size   int64
-	Packed definition.Compression // how the bytes at At are compressed
+	Name string
+	At   string
+	Size int64
 }
 
 // list finds the published files below a prefix that match a pattern, in order of their names.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/matih/pipeline-service/models"
@@ -25,7 +28,9 @@ type Meter interface {
 type Dest struct {
 	Dir     string // an empty directory for Parquet files
 	Scratch string // a directory for temporary files
-	Meter   Meter
+	// ScratchBytes bounds what is unpacked there; 0 leaves it open.
+	ScratchBytes int64
+	Meter        Meter
 }
 
 // Found is what a source held.
@@ -100,10 +105,7 @@ func stageView(ctx context.Context, e Engine, to Dest, found *Found) error {
 }
 
 func (s *Store) stageText(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest, found *Found) error {
-	for i := range files {
-		files[i].Packed = compressionOf(src.Compression, files[i].Name)
-	}
-	files, err := s.plainFiles(files, to.Scratch)
+	files, err := s.unpack(files, src.Compression, to)
 	if err != nil {
 		return err
 	}
@@ -116,34 +118,60 @@ func (s *Store) stageText(ctx context.Context, e Engine, files []file, src *defi
 		return emptySet(ctx, e, src, to, found)
 	}
 	if err != nil {
-		return ofData(err)
+		return s.placed(err, files)
 	}
 	return stageView(ctx, e, to, found)
 }
 
-// plainFiles unpacks into scratch what DuckDB cannot unpack itself.
-func (s *Store) plainFiles(files []file, scratch string) ([]file, error) {
+// unpack writes what is compressed into scratch: DuckDB takes a gzip file that was cut off for a whole
+// one, and reads plain files with all its threads.
+func (s *Store) unpack(files []file, c definition.Compression, to Dest) ([]file, error) {
+	left := to.ScratchBytes
+	if left <= 0 {
+		left = math.MaxInt64 - 1
+	}
 	for i, f := range files {
-		if f.Packed != definition.CompressionSnappy {
+		kind := compressionOf(c, f.Name)
+		if kind == definition.CompressionNone {
 			continue
 		}
-		in, err := s.open(f)
+		at := filepath.Join(to.Scratch, fmt.Sprintf("plain-%d", i))
+		n, err := s.unpackFile(f, kind, at, left)
 		if err != nil {
-			return nil, readFault(err)
+			return nil, err
 		}
-		plain, err := decompress(in, definition.CompressionSnappy)
-		if err == nil {
-			at := filepath.Join(scratch, fmt.Sprintf("plain-%d", i))
-			if err = copyTo(at, plain); err == nil {
-				files[i].At, files[i].Packed = at, definition.CompressionNone
-			}
-		}
-		in.Close()
-		if err != nil {
-			return nil, damaged(f, err)
-		}
+		left -= n
+		files[i].At, files[i].Size = at, n
 	}
 	return files, nil
+}
+
+func (s *Store) unpackFile(f file, kind definition.Compression, at string, most int64) (int64, error) {
+	in, err := s.open(f)
+	if err != nil {
+		return 0, readFault(err)
+	}
+	defer in.Close()
+	plain, err := decompress(in, kind)
+	if err != nil {
+		return 0, damaged(f, err)
+	}
+	defer plain.Close()
+	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return 0, fault.Internal("unpack "+f.Name, err)
+	}
+	defer out.Close()
+	n, err := io.Copy(out, io.LimitReader(plain, most+1))
+	switch {
+	case n > most:
+		return 0, fault.Errorf(models.ClassResources, "%s needs more temporary disk space than the task may use when it is unpacked", f.Name)
+	case errors.As(err, new(*fs.PathError)): // writing failed
+		return 0, fault.Internal("unpack "+f.Name, err)
+	case err != nil:
+		return 0, damaged(f, err)
+	}
+	return n, nil
 }
 
 func copyTo(path string, from io.Reader) error {
@@ -164,7 +192,7 @@ func (s *Store) stageParquet(ctx context.Context, e Engine, files []file, src *d
 	query := fmt.Sprintf("SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", paths)
 	columns, err := e.DescribeQuery(ctx, query)
 	if err != nil {
-		return ofData(err)
+		return s.damagedParquet(ctx, e, files, err)
 	}
 	var schemas int64
 	err = e.QueryRow(ctx, fmt.Sprintf(`SELECT count(DISTINCT signature) FROM (
@@ -237,6 +265,40 @@ func (s *Store) open(f file) (*os.File, error) {
 		return os.Open(f.At)
 	}
 	return s.root.Open(f.At)
+}
+
+// damagedParquet finds the file that cannot be read.
+func (s *Store) damagedParquet(ctx context.Context, e Engine, files []file, err error) error {
+	for _, f := range files {
+		if _, err := e.DescribeQuery(ctx, "SELECT * FROM read_parquet("+duckdb.List(s.paths([]file{f}))+")"); err != nil {
+			return fault.Because(fault.Errorf(models.ClassData, "%s cannot be read: it is not a Parquet file or damaged", f.Name), err)
+		}
+	}
+	return ofData(err)
+}
+
+var (
+	csvLine = regexp.MustCompile(`CSV Error on Line: (\d+)`)
+	csvFile = regexp.MustCompile(`(?m)^\s*file = (.+)$`)
+)
+
+// placed says in which file and line a CSV file is wrong.
+func (s *Store) placed(err error, files []file) error {
+	var f *task.Failure
+	if !errors.As(ofData(err), &f) {
+		return err
+	}
+	line, at := csvLine.FindStringSubmatch(f.Detail), csvFile.FindStringSubmatch(f.Detail)
+	if line == nil || at == nil {
+		return f
+	}
+	for i, path := range s.paths(files) {
+		if path == strings.TrimSpace(at[1]) {
+			_, reason, _ := strings.Cut(f.Message, "Line: "+line[1]+" ")
+			f.Message = fmt.Sprintf("%s, line %s: %s", files[i].Name, line[1], reason)
+		}
+	}
+	return f
 }
 
 // ofData says that what DuckDB could not read is the data's fault, not that of a statement, which was ours.

@@ -27,14 +27,14 @@ func TestMain(m *testing.M) {
 
 // database is a database of a test and how tasks reach it.
 type database struct {
-	t          *testing.T
+	t          testing.TB
 	dsn        string
 	connection models.Connection
 	access     task.Access
 	secrets    task.Secrets
 }
 
-func newDatabase(t *testing.T) *database {
+func newDatabase(t testing.TB) *database {
 	t.Helper()
 	dsn := server.NewDatabase(t)
 	parsed, err := url.Parse(dsn)

@@ -24,10 +24,13 @@ const (
 	codeDuplicateTable  = "42P07"
 )
 
-// transientClasses and transientCodes are what another attempt may not meet.
+// Classes and codes of SQLSTATE. The transient ones another attempt may not meet.
 var (
 	transientClasses = []string{"08", "40", "53", "55", "57", "58"}
 	dataClasses      = []string{"22", "23"}
+	// statementClasses are the faults of a query: what it says, what is not supported, what a read-only
+	// transaction refuses.
+	statementClasses = []string{"42", "0A", "25006"}
 )
 
 // connectFault says in words why no connection came about.
@@ -94,7 +97,7 @@ func (t *Target) queryFault(ctx context.Context, class string, err error) error 
 		f.Retry = true
 	case hasClass(server.Code, dataClasses):
 		f.Class = models.ClassData
-	case strings.HasPrefix(server.Code, "42") && server.Code != "42501" && class == models.ClassSource:
+	case class == models.ClassSource && server.Code != "42501" && hasClass(server.Code, statementClasses):
 		f.Class = models.ClassSQL
 	}
 	return fault.Because(f, err)

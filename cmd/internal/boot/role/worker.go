@@ -51,9 +51,9 @@ func (o *WorkerOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.LocalRoots, "local-root", nil,
 		"[TENANT=]DIR where local connections may read and write; repeatable; without a tenant, every one's")
 	flags.StringSliceVar(&o.EgressAllow, "egress-allow", nil,
-		"CIDR ranges and hosts that tasks may reach although they are loopback, link-local or denied")
+		"CIDR ranges and hosts that tasks may reach although they are loopback, link-local or metadata addresses")
 	boot.AliasEnv(flags, "egress-allow", "EGRESS_ALLOW")
-	flags.StringSliceVar(&o.EgressDeny, "egress-deny", nil, "CIDR ranges and hosts that tasks may not reach")
+	flags.StringSliceVar(&o.EgressDeny, "egress-deny", nil, "CIDR ranges and hosts that tasks may not reach, whatever is allowed")
 	boot.AliasEnv(flags, "egress-deny", "EGRESS_DENY")
 	flags.IntVar(&o.TaskSlots, "task-slots", max(4, 2*cpus), "tasks that run at once")
 	flags.IntVar(&o.WarmProcesses, "warm-processes", max(2, cpus), "task processes that are started ahead of need")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -124,6 +125,16 @@ func TestServerHasNamespaceAttributesAndUI(t *testing.T) {
 	}
 	c.Close()
 	require.NoError(t, s.Stop())
+}
+
+// TestAHalfMadeDatabaseIsMadeAnew starts where a process was killed while it made the database.
+func TestAHalfMadeDatabaseIsMadeAnew(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "temporal.db")
+	require.NoError(t, os.WriteFile(database+".new", []byte("SQLite format 3, or the beginning of it"), 0o600))
+	s, c := start(t, database)
+	c.Close()
+	require.NoError(t, s.Stop())
+	require.NoFileExists(t, database+".new")
 }
 
 func TestStartSaysWhichAddressIsTaken(t *testing.T) {

@@ -57,7 +57,7 @@ const endless = "SELECT count(*) AS n FROM range(1000000000000) AS a(i), range(1
 // started waits until a task is at work.
 func started(t *testing.T, p *connectortest.Process) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
 		m, err := p.Next(ctx)

@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	bin = dir
-	if err := harness.Build(context.Background(), bin, "standalone", "task-runner"); err != nil {
+	if err := harness.Build(context.Background(), bin, "standalone", "pipeline-service", "task-runner"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -20,13 +20,14 @@ import (
 //
 //	.pipeline/<sink>-<execution>.pending.json   committed, files not all in place yet
 //	.pipeline/<sink>-<execution>.done.json      published
-//	.pipeline/<sink>-<execution>-a<attempt>/    an attempt's files
+//	.pipeline/<sink>-<execution>-a<attempt>/    an attempt's files, and .alive, which it locks while it lives
 //	.pipeline/<sink>.lock                       held while a publication is made or finished
 const (
 	metaDir       = ".pipeline"
 	pendingSuffix = ".pending.json"
 	doneSuffix    = ".done.json"
 	lockSuffix    = ".lock"
+	aliveFile     = ".alive"
 )
 
 // doneKept is how long the record of a publication is kept: no retry comes later.
@@ -176,16 +177,38 @@ func (p *publisher) finishEarlier() (*manifest, error) {
 	return p.store.readManifest(p.meta(p.id() + doneSuffix))
 }
 
+// hold makes the attempt's directory and shows that the attempt lives until the returned function is called.
+func (p *publisher) hold() (func(), error) {
+	if err := p.store.root.RemoveAll(p.stage()); err != nil {
+		return nil, err
+	}
+	if err := p.store.root.MkdirAll(p.stage(), 0o750); err != nil {
+		return nil, err
+	}
+	return p.flock(path.Join(p.stage(), aliveFile), unix.LOCK_EX)
+}
+
+// dead reports whether the attempt that made a directory has ended.
+func (p *publisher) dead(dir string) bool {
+	release, err := p.flock(path.Join(dir, aliveFile), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return false
+	}
+	release()
+	return true
+}
+
 // lock keeps other attempts and executions of the sink from publishing until the returned function is
 // called. It goes away with the process.
-func (p *publisher) lock() (func(), error) {
-	f, err := p.store.root.OpenFile(p.meta(p.sink+lockSuffix), os.O_RDWR|os.O_CREATE, 0o640)
+func (p *publisher) lock() (func(), error) { return p.flock(p.meta(p.sink+lockSuffix), unix.LOCK_EX) }
+
+func (p *publisher) flock(name string, how int) (func(), error) {
+	f, err := p.store.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
+		if err = unix.Flock(int(f.Fd()), how); !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
@@ -266,22 +289,32 @@ func (p *publisher) finish(m *manifest) error {
 	return p.clean(id)
 }
 
-// clean removes the directories of an execution's attempts and records nobody will ask for. A slower
-// attempt that still writes then fails, which is right: its execution is published.
+// clean removes the directories of an execution's attempts, those of attempts that died, and records nobody
+// will ask for. An attempt of the same execution that still writes then fails, which is right: it is published.
 func (p *publisher) clean(id string) error {
 	entries, err := fs.ReadDir(p.store.root.FS(), p.meta(""))
 	if err != nil {
 		return err
 	}
+	committed := map[string]bool{}
+	pending, err := p.store.pendingIn(p.dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range pending {
+		committed[fmt.Sprintf("%s-%s-a%d", m.Sink, m.Execution, m.Attempt)] = true
+	}
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), id+"-a") {
-			if err := p.store.root.RemoveAll(p.meta(e.Name())); err != nil {
-				return err
-			}
+		name := e.Name()
+		if !strings.HasPrefix(name, p.sink+"-") || committed[name] {
+			continue
 		}
-		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), p.sink+"-") &&
-			strings.HasSuffix(e.Name(), doneSuffix) && time.Since(info.ModTime()) > doneKept {
-			if err := p.store.root.Remove(p.meta(e.Name())); err != nil {
+		remove := e.IsDir() && (strings.HasPrefix(name, id+"-a") || p.dead(p.meta(name)))
+		if info, err := e.Info(); err == nil && strings.HasSuffix(name, doneSuffix) {
+			remove = time.Since(info.ModTime()) > doneKept
+		}
+		if remove {
+			if err := p.store.root.RemoveAll(p.meta(name)); err != nil {
 				return err
 			}
 		}
@@ -324,11 +357,11 @@ func (p *publisher) staged() ([]string, int64, error) {
 		if err != nil {
 			return err
 		}
-		if err := p.store.sync(name); err != nil {
-			return err
-		}
-		if entry.IsDir() {
+		if entry.Name() == aliveFile {
 			return nil
+		}
+		if err := p.store.sync(name); err != nil || entry.IsDir() {
+			return err
 		}
 		info, err := entry.Info()
 		if err != nil {

@@ -98,6 +98,8 @@ func TestCSV(t *testing.T) {
 		"united":        {map[string]string{"a.csv": "a,b\n1,x\n", "b.csv": "c,a\n2.5,7\n", "c.csv": "a,b\n2,y\n"}, csv, "SELECT * FROM (VALUES (1::BIGINT, 'x', NULL::DOUBLE), (2, 'y', NULL), (7, NULL, 2.5)) AS t(a, b, c)"},
 		"odd names":     {map[string]string{"a.csv": "select,\"a \"\"b\"\"\",名,\n1,2,3,4\n"}, csv, `SELECT 1::BIGINT AS "select", 2::BIGINT AS "a ""b""", 3::BIGINT AS "名", 4::BIGINT AS column3`},
 		"null column":   {map[string]string{"a.csv": "a,b\n1,\n2,\n"}, csv, "SELECT * FROM (VALUES (1::BIGINT, NULL::VARCHAR), (2, NULL)) AS t(a, b)"},
+		"blank lines":   {map[string]string{"a.csv": "a,b\n1,x\n\n2,y\n"}, csv, "SELECT * FROM (VALUES (1::BIGINT, 'x'), (2, 'y')) AS t(a, b)"},
+		"blank values":  {map[string]string{"a.csv": "a\n1\n\n2\n"}, csv, "SELECT * FROM (VALUES (1::BIGINT), (NULL), (2)) AS t(a)"},
 		"quoted blanks": {map[string]string{"a.csv": "a\n\"1\"\n\"\"\n"}, csv, "SELECT * FROM (VALUES (1::BIGINT), (NULL)) AS t(a)"},
 		"dialect": {map[string]string{"a.txt": "1;'x;y'\n2;z\n"}, definition.StorageSource{Format: definition.FormatCSV, Pattern: "*.txt",
 			CSV: &definition.CSVOptions{Delimiter: ";", QuoteChar: "'", Header: false}}, "SELECT * FROM (VALUES (1::BIGINT, 'x;y'), (2, 'z')) AS t(column0, column1)"},

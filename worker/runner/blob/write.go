@@ -68,6 +68,11 @@ func (s *Store) Write(ctx context.Context, e Engine, l Load) (*Published, error)
 	} else if done != nil {
 		return &Published{Files: done.names(), Rows: done.Rows, Bytes: done.Bytes, Already: true}, nil
 	}
+	release, err := w.hold()
+	if err != nil {
+		return nil, writeFault(err)
+	}
+	defer release()
 	rows, err := w.stageFiles(ctx)
 	if err != nil {
 		return nil, err
@@ -127,12 +132,6 @@ func (s *Store) newWriter(e Engine, l Load) (*writer, error) {
 // stageFiles writes the rows into the attempt's own directory.
 func (w *writer) stageFiles(ctx context.Context) (int64, error) {
 	stage := w.stage()
-	if err := w.store.root.RemoveAll(stage); err != nil {
-		return 0, writeFault(err)
-	}
-	if err := w.store.root.MkdirAll(stage, 0o750); err != nil {
-		return 0, writeFault(err)
-	}
 	if w.load.Empty {
 		return 0, nil
 	}

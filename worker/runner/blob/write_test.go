@@ -141,6 +141,14 @@ func TestUnfinishedPublication(t *testing.T) {
 			t.Errorf("prefix %q: got %+v, want %+v", prefix, got, want)
 		}
 	}
+	for _, name := range []string{"d/.pipeline/out-exec-0-a1/0.csv", "d/.pipeline/out-exec-0-a1/.alive"} { // of an attempt that died
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(f.dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(f.dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	second := f.sink("SELECT 99 AS a", "exec-1", definition.WriteOverwrite, definition.StorageSink{Prefix: "d/", Format: definition.FormatCSV})
 	second.Attempt = 2
 	if res := f.MustRun(second); !res.AlreadyPublished || res.RowsOut != 2 || len(res.Files) != 2 {

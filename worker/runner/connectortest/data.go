@@ -55,7 +55,7 @@ func (l *Lab) ContentOf(dir string) Content {
 		l.TB.Fatal(err)
 	}
 	if len(files) == 0 {
-		return Content{}
+		return Content{Hash: "0"}
 	}
 	return l.ContentOfQuery("FROM read_parquet(" + duckdb.List(files) + ")")
 }

@@ -93,6 +93,7 @@ func (s *suite) roundTrips(t *testing.T) {
 		"empty":   "SELECT * FROM (" + s.c.Types + ") WHERE false",
 		"unicode": Values(`"näme 🦆", "a ""quoted"" one", "select"`, "('naïve 🦆', E'tab\\tand\\nnewline', 'comma, \"quote\"')", "('', ' ', '\u202eright to left')"),
 		"wide":    "SELECT " + wide(300),
+		"one":     Values("a", "('x')", "(NULL)", "('')", "(' ')", "(NULL)"),
 		"many":    "SELECT i AS id, 'row ' || i AS label, i % 7 = 0 AS flag, i / 8 AS part FROM range(200000) AS t(i)",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +104,7 @@ func (s *suite) roundTrips(t *testing.T) {
 				t.Errorf("the sink reports %d rows, want %d", res.RowsOut, want.Rows)
 			}
 			got := s.read(l, dataset)
-			if name == "empty" && want.Rows == 0 {
+			if name == "empty" {
 				got.Columns, want.Columns = "", "" // nothing shows the types of no values in a text file
 			}
 			if got != want {

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"testing"
@@ -74,7 +73,7 @@ func TestDialerChecksTheResolvedAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn, err := p.Dialer("innocent.example", time.Second).DialContext(context.Background(), "tcp", listener.Addr().String())
+		conn, err := p.Dialer("innocent.example", time.Second).DialContext(t.Context(), "tcp", listener.Addr().String())
 		if (err == nil) != (allow != nil) {
 			t.Errorf("with %v: %v", allow, err)
 		}

@@ -48,7 +48,7 @@ func benchDatabase(b *testing.B) (*database, *pgx.Conn) {
 	b.Helper()
 	d := newDatabase(b)
 	d.exec(fmt.Sprintf(benchTable, benchRows), "VACUUM ANALYZE flights")
-	conn, err := pgx.Connect(context.Background(), d.dsn)
+	conn, err := pgx.Connect(b.Context(), d.dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func BenchmarkExtract(b *testing.B) {
 		l.MustRun(s)
 		_ = os.RemoveAll(s.Output)
 	}, func() {
-		if _, err := conn.PgConn().CopyTo(context.Background(), io.Discard, "COPY flights TO STDOUT (FORMAT binary)"); err != nil {
+		if _, err := conn.PgConn().CopyTo(b.Context(), io.Discard, "COPY flights TO STDOUT (FORMAT binary)"); err != nil {
 			b.Fatal(err)
 		}
 	})
@@ -76,7 +76,7 @@ func BenchmarkLoad(b *testing.B) {
 	s := d.source(l, definition.JDBCSource{Table: "flights"})
 	l.MustRun(s)
 	var ready bytes.Buffer
-	if _, err := conn.PgConn().CopyTo(context.Background(), &ready, "COPY flights TO STDOUT (FORMAT binary)"); err != nil {
+	if _, err := conn.PgConn().CopyTo(b.Context(), &ready, "COPY flights TO STDOUT (FORMAT binary)"); err != nil {
 		b.Fatal(err)
 	}
 	round := 0
@@ -87,7 +87,7 @@ func BenchmarkLoad(b *testing.B) {
 		d.exec("DROP TABLE " + table)
 	}, func() {
 		d.exec("CREATE TABLE bare (LIKE flights)")
-		if _, err := conn.PgConn().CopyFrom(context.Background(), bytes.NewReader(ready.Bytes()), "COPY bare FROM STDIN (FORMAT binary)"); err != nil {
+		if _, err := conn.PgConn().CopyFrom(b.Context(), bytes.NewReader(ready.Bytes()), "COPY bare FROM STDIN (FORMAT binary)"); err != nil {
 			b.Fatal(err)
 		}
 		d.exec("DROP TABLE bare")

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -66,13 +65,13 @@ func newDatabase(t testing.TB) *database {
 // exec runs statements as the tests' own user.
 func (d *database) exec(statements ...string) {
 	d.t.Helper()
-	conn, err := pgx.Connect(context.Background(), d.dsn)
+	conn, err := pgx.Connect(d.t.Context(), d.dsn)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	defer conn.Close(d.t.Context())
 	for _, s := range statements {
-		if _, err := conn.Exec(context.Background(), s); err != nil {
+		if _, err := conn.Exec(d.t.Context(), s); err != nil {
 			d.t.Fatalf("%s: %v", s, err)
 		}
 	}
@@ -81,12 +80,12 @@ func (d *database) exec(statements ...string) {
 // text gives the first column of a query's rows, one a line.
 func (d *database) text(query string) string {
 	d.t.Helper()
-	conn, err := pgx.Connect(context.Background(), d.dsn)
+	conn, err := pgx.Connect(d.t.Context(), d.dsn)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
-	rows, err := conn.Query(context.Background(), query)
+	defer conn.Close(d.t.Context())
+	rows, err := conn.Query(d.t.Context(), query)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -80,8 +81,10 @@ func (s *service) observe(next http.Handler) http.Handler {
 		defer func() {
 			fault := recover()
 			// An answer that has begun cannot become a 500: the connection is cut, so that nobody takes it for whole.
-			cut := fault == http.ErrAbortHandler || (fault != nil && seen.Status() != 0)
-			if fault != nil && fault != http.ErrAbortHandler {
+			err, _ := fault.(error)
+			aborted := errors.Is(err, http.ErrAbortHandler)
+			cut := aborted || (fault != nil && seen.Status() != 0)
+			if fault != nil && !aborted {
 				s.Log.ErrorContext(ctx, "panic", "requestId", state.id, "operation", state.operation,
 					"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
 				if !cut {

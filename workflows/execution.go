@@ -92,7 +92,7 @@ func (e *execution) runTasks(ctx workflow.Context, started time.Time) (contract.
 		if e.graph.runningCount() == 0 {
 			switch {
 			case stopping || e.graph.finished():
-				return e.outcome(ctx), nil
+				return e.outcome(), nil
 			case renew:
 				return contract.ExecutionResult{}, workflow.NewContinueAsNewError(ctx, contract.ExecutionWorkflow,
 					contract.ExecutionInput{Tenant: e.in.Tenant, ExecutionID: e.in.ExecutionID,
@@ -139,7 +139,7 @@ func (e *execution) start(ctx workflow.Context, i int, stop workflow.CancelFunc)
 
 // outcome tells how the execution ended. A task that failed counts before a cancellation that came
 // after it; tasks that all succeeded count before a cancellation that came too late.
-func (e *execution) outcome(ctx workflow.Context) contract.ExecutionResult {
+func (e *execution) outcome() contract.ExecutionResult {
 	switch {
 	case e.failure != nil:
 		return failed(e.failure)

@@ -50,7 +50,7 @@ func withTaskPolicy(ctx workflow.Context, plan contract.Plan, task contract.Plan
 			InitialInterval:    plan.Retry.InitialInterval,
 			BackoffCoefficient: plan.Retry.BackoffCoefficient,
 			MaximumInterval:    plan.Retry.MaxInterval,
-			MaximumAttempts:    int32(min(plan.Retry.MaxAttempts, 1000)), //nolint:gosec // bounded on this line
+			MaximumAttempts:    int32(min(plan.Retry.MaxAttempts, 1000)),
 		},
 	})
 }

@@ -45,7 +45,7 @@ func benchProcess(ctx context.Context, o options) ([]figure, error) {
 // oneProcess starts a task process and gives it a task that ends at once. It returns the times from
 // start to ready and from the task to its first log line.
 func oneProcess(ctx context.Context, o options, dir string) (ready, first time.Duration, err error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "task-runner")) //nolint:gosec // a program we built
+	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "task-runner"))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return 0, 0, err

@@ -40,6 +40,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	os.Exit(runner.Main(ctx, os.Stdin, os.Stdout, opts))
+	code := runner.Main(ctx, os.Stdin, os.Stdout, opts)
+	stop()
+	os.Exit(code)
 }

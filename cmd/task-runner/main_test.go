@@ -30,7 +30,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	program = filepath.Join(dir, "task-runner")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		panic(string(out))
@@ -247,7 +247,7 @@ func BenchmarkReady(b *testing.B) {
 			b.Fatal(err)
 		}
 		times = append(times, time.Since(begun))
-		stdin.Close()
+		_ = stdin.Close()
 		_ = cmd.Wait()
 	}
 	slices.Sort(times)

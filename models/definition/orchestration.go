@@ -65,7 +65,7 @@ func (b *builder) orchestration(doc orchestrationDoc, at *path) Orchestration {
 	}
 	for i, n := range doc.Notifications {
 		b.distinct(n.On, at.at("notifications").item(i).at("on"))
-		o.Notifications = append(o.Notifications, Notification{On: n.On, Webhook: n.Webhook})
+		o.Notifications = append(o.Notifications, Notification(n))
 	}
 	return o
 }

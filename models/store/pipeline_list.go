@@ -37,8 +37,7 @@ func (t *Tenant) Pipelines(ctx context.Context, f PipelineFilter, p models.Page)
 func (t *Tenant) countPipelines(ctx context.Context, db bun.IDB, f PipelineFilter) (int64, error) {
 	switch {
 	case len(f.Tags) > 0 || f.Name != "":
-		n, err := t.filterPipelines(db, f).Count(ctx)
-		return int64(n), err
+		return t.filterPipelines(db, f).Count(ctx)
 	case f.Status != "":
 		return t.total(ctx, db, countPipelines, everything, string(f.Status))
 	default:

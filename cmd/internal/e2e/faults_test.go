@@ -84,7 +84,7 @@ func TestKillNine(t *testing.T) {
 // hit kills its victim while the named task runs, a random moment after it began.
 func (w *world) hit(execution, task, victim string) {
 	w.t.Helper()
-	delay := time.Duration(rand.IntN(150)) * time.Millisecond //nolint:gosec // a test's moment, not a secret
+	delay := time.Duration(rand.IntN(150)) * time.Millisecond
 	var tasks struct {
 		Tasks []struct{ Name, State string }
 	}

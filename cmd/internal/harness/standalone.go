@@ -66,7 +66,7 @@ func (s *Standalone) Start(ctx context.Context) error {
 		return err
 	}
 	args := append([]string{"--data-dir", s.DataDir, "--listen", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--temporal", "127.0.0.1:0"}, s.args...)
-	s.cmd = exec.Command(filepath.Join(s.Bin, "standalone"), args...) //nolint:gosec // a program we built
+	s.cmd = exec.Command(filepath.Join(s.Bin, "standalone"), args...)
 	s.output = &output{}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
@@ -86,7 +86,7 @@ func (s *Standalone) Start(ctx context.Context) error {
 			return false, errors.New("standalone ended at once")
 		default:
 		}
-		content, err := os.ReadFile(ready) //nolint:gosec // our own data directory
+		content, err := os.ReadFile(ready)
 		if err != nil {
 			return false, nil
 		}
@@ -125,7 +125,7 @@ func (s *Standalone) Output() string { return s.output.String() }
 
 // Token returns a JWT for a subject of a tenant, made by the token subcommand.
 func (s *Standalone) Token(ctx context.Context, tenant, subject, roles string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "standalone"), "token", "--data-dir", s.DataDir, //nolint:gosec // a program we built
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "standalone"), "token", "--data-dir", s.DataDir,
 		"--tenant", tenant, "--subject", subject, "--roles", roles, "--ttl", "4h")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -213,10 +213,10 @@ func (p *publisher) flock(name string, how int) (func(), error) {
 		}
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return func() { _ = f.Close() }, nil
 }
 
 // commit makes the staged files the execution's publication, unless an earlier attempt was faster: then that one

@@ -217,7 +217,7 @@ FROM parquet_schema(%s) GROUP BY file_name)`, paths), &schemas)
 			return readFault(err)
 		}
 		err = copyTo(filepath.Join(to.Dir, fmt.Sprintf("part-%06d.parquet", i)), in)
-		in.Close()
+		_ = in.Close() // it was only read
 		if err != nil {
 			return fault.Internal("copy "+f.Name, err)
 		}

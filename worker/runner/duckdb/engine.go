@@ -5,6 +5,7 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -41,16 +42,14 @@ func Open(ctx context.Context) (*Engine, error) {
 	db := sql.OpenDB(connector)
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		db.Close()
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Engine{db: db, conn: conn, hide: strings.NewReplacer()}, nil
 }
 
 // Close ends DuckDB.
 func (e *Engine) Close() error {
-	e.conn.Close()
-	return e.db.Close()
+	return errors.Join(e.conn.Close(), e.db.Close())
 }
 
 // Settings is what a task may use of the machine.

@@ -31,7 +31,7 @@ func FuzzMapType(f *testing.F) {
 	for _, seed := range []string{"STRUCT(a INTEGER, b VARCHAR[])", "ENUM('a', 'b')", "MAP(VARCHAR, STRUCT(x DECIMAL(3,1)[2]))", "STRUCT(", `"`, "[", "MAP(,)"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		MapType(text, parquetTypes)
 	})
 }

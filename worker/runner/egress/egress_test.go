@@ -78,7 +78,7 @@ func TestDialerChecksTheResolvedAddress(t *testing.T) {
 			t.Errorf("with %v: %v", allow, err)
 		}
 		if conn != nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}
 }

@@ -52,7 +52,7 @@ func benchDatabase(b *testing.B) (*database, *pgx.Conn) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { conn.Close(context.Background()) })
+	b.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return d, conn
 }
 

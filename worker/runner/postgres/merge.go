@@ -92,7 +92,7 @@ func (w *writing) checkKeys(ctx context.Context, keys []string) error {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	if rows.Next() {
 		var example string
 		if err := rows.Scan(&example, &count); err != nil {
 			return err

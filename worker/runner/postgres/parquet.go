@@ -34,7 +34,7 @@ func newParquetWriter(path string, schema *arrow.Schema) (*parquetWriter, error)
 	)
 	out, err := pqarrow.NewFileWriter(schema, file, properties, pqarrow.NewArrowWriterProperties())
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fault.Internal("write its output", err)
 	}
 	w := &parquetWriter{batches: make(chan arrow.RecordBatch, 1), done: make(chan struct{})}

@@ -21,7 +21,7 @@ func TestOutputIsWholeOrAbsent(t *testing.T) {
 		t.Errorf("before the commit: %v", err)
 	}
 	// An attempt that died leaves its files; the next one of that name begins anew.
-	out.parent.Close()
+	_ = out.parent.Close()
 	if out, err = Create(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"os"
 
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
@@ -19,10 +18,6 @@ func (a *Tasks) TestConnection(ctx context.Context, in contract.TestConnectionIn
 	if err != nil {
 		return contract.TestConnectionResult{}, err
 	}
-	if err := os.MkdirAll(spec.Scratch, 0o700); err != nil {
-		return contract.TestConnectionResult{}, err
-	}
-	defer func() { _ = os.RemoveAll(spec.Scratch) }()
 	result, fail := a.Runner.Run(ctx, spec, func(protocol.Message) {})
 	switch {
 	case fail != nil && ctx.Err() != nil:

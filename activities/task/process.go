@@ -13,9 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/matih/pipeline-service/models"
 	protocol "github.com/matih/pipeline-service/models/task"
 )
 
@@ -28,17 +30,19 @@ const maxLine = 16 << 20
 // maxStderr is how much of a process's standard error is kept for the service's log.
 const maxStderr = 16 << 10
 
-// process is one started task-runner. It serves one task.
+// process is one started task-runner. It serves one task, or several of one execution.
 type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	lines  *bufio.Scanner
-	stderr *tail
-	// pipes are the parent's ends; they are closed when the process has ended.
 	stdout io.Closer
-	once   sync.Once
-	exited chan struct{}
-	err    error // of Wait, once exited is closed
+	stderr *tail
+	// scratch is the process's directory for temporary files; empty before its first task.
+	scratch string
+	once    sync.Once
+	exited  chan struct{}
+	ending  atomic.Bool // it was asked to end
+	err     error       // of Wait, once exited is closed
 }
 
 // start starts a process and returns without waiting until it is ready. It must be called from a
@@ -107,12 +111,18 @@ func (p *process) awaitReady() error {
 // returns only when the process has ended, so that the next attempt has the field to itself.
 func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (result *protocol.Result, fail *protocol.Failure) {
 	defer func() {
-		if result != nil {
-			go p.close() // it has only its own memory to give back
-			return
+		if result == nil {
+			p.close()
 		}
-		p.close()
 	}()
+	if p.scratch == "" {
+		p.scratch = spec.Scratch
+		if err := os.MkdirAll(p.scratch, 0o700); err != nil {
+			return nil, &protocol.Failure{Class: models.ClassResources, Retry: true, Detail: err.Error(),
+				Message: "the worker's staging area cannot be written"}
+		}
+	}
+	spec.Scratch = p.scratch
 	stop := context.AfterFunc(ctx, p.end)
 	defer stop()
 	line, err := json.Marshal(spec)
@@ -141,6 +151,7 @@ func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.
 
 // end asks the process to end and kills it after the grace time.
 func (p *process) end() {
+	p.ending.Store(true)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
@@ -165,11 +176,17 @@ func (p *process) close() {
 			<-p.exited
 		}
 		_ = p.stdout.Close()
+		if p.scratch != "" {
+			_ = os.RemoveAll(p.scratch)
+		}
 	})
 }
 
-// alive reports whether the process has not ended yet.
+// alive reports whether the process has not ended yet and will not soon.
 func (p *process) alive() bool {
+	if p.ending.Load() {
+		return false
+	}
 	select {
 	case <-p.exited:
 		return false

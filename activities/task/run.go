@@ -3,7 +3,6 @@ package task
 import (
 	"context"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -79,11 +78,6 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 
 // runProcess runs the task process and keeps Temporal and the store informed meanwhile.
 func (a *Tasks) runProcess(ctx context.Context, timeout time.Duration, spec protocol.Spec, t *attemptRun) (*protocol.Result, *protocol.Failure) {
-	if err := os.MkdirAll(spec.Scratch, 0o700); err != nil {
-		return nil, &protocol.Failure{Class: models.ClassResources, Retry: true, Detail: err.Error(),
-			Message: "the worker's staging area cannot be written"}
-	}
-	defer func() { _ = os.RemoveAll(spec.Scratch) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 

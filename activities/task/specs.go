@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
@@ -52,13 +53,16 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 	case models.TaskTransformation:
 		spec.Transformation = find(d.Transformations, func(x *definition.Transformation) bool { return x.Name == node.Name })
 		spec.Output = s.newOutput(e, node.Name, number)
+		s.enclose(&spec, e)
 		return spec, nil
 	case models.TaskCheck:
 		spec.Check = find(d.QualityChecks, func(x *definition.QualityCheck) bool { return x.Name == node.Name })
 		if spec.Check.OnFailure == definition.OnFailureQuarantine {
 			spec.Output = s.newOutput(e, node.Name, number)
 			spec.Quarantine = filepath.Join(s.StagingDir, quarantineDir, string(e.Tenant), e.ID, node.Name, number)
+			return spec, nil // it writes outside the enclosure
 		}
+		s.enclose(&spec, e)
 		return spec, nil
 	case models.TaskSink:
 		spec.Sink = find(d.Sinks, func(x *definition.Sink) bool { return x.Name == node.Name })
@@ -120,7 +124,23 @@ func (s *Specs) addConnection(ctx context.Context, spec *protocol.Spec, ref stri
 }
 
 func (s *Specs) newOutput(e models.Execution, task, attempt string) string {
-	return filepath.Join(s.StagingDir, string(e.Tenant), e.ID, task, attempt)
+	return filepath.Join(s.enclosure(e), task, attempt)
+}
+
+// enclose lets the task share a process with others of its execution, if that has all it reads.
+func (s *Specs) enclose(spec *protocol.Spec, e models.Execution) {
+	enclosure := s.enclosure(e)
+	for _, in := range spec.Inputs {
+		if !strings.HasPrefix(in.Dir, enclosure+string(filepath.Separator)) {
+			return
+		}
+	}
+	spec.Enclosure = enclosure
+}
+
+// enclosure holds all that an execution stages.
+func (s *Specs) enclosure(e models.Execution) string {
+	return filepath.Join(s.StagingDir, string(e.Tenant), e.ID)
 }
 
 func (s *Specs) scratch(name string) string { return filepath.Join(s.StagingDir, scratchDir, name) }

@@ -84,6 +84,42 @@ func TestPoolRunsTasks(t *testing.T) {
 	}
 }
 
+// TestPoolKeepsAProcessForItsExecution shows who may share a process, and that nothing is left of the
+// task before.
+func TestPoolKeepsAProcessForItsExecution(t *testing.T) {
+	p := newPool(t, 2)
+	enclosure := t.TempDir()
+	enclosed := func(sql string, inputs ...protocol.Input) protocol.Spec {
+		spec := transform(t, sql)
+		spec.Execution, spec.Enclosure, spec.Inputs = "exec-1", enclosure, inputs
+		spec.Output = filepath.Join(enclosure, models.NewID("out-"), "1")
+		return spec
+	}
+	// Each task's first log line comes from the process that does it.
+	run := func(spec protocol.Spec) (*protocol.Failure, []int) {
+		var pids []int
+		_, fail := p.Run(t.Context(), spec, func(protocol.Message) { pids = children(t) })
+		return fail, pids
+	}
+	first := enclosed("select 1 as x")
+	fail, before := run(first)
+	require.Nil(t, fail)
+
+	fail, after := run(enclosed("select x + 1 as x from one", protocol.Input{Name: "one", Dir: first.Output}))
+	require.Nil(t, fail)
+	assert.Subset(t, after, before, "the process goes on")
+
+	fail, _ = run(enclosed("select x from one"))
+	require.NotNil(t, fail)
+	assert.Equal(t, models.ClassSQL, fail.Class, "the input of the task before is not there any more")
+
+	other := enclosed("select 1 as x")
+	other.Enclosure = t.TempDir()
+	other.Output = filepath.Join(other.Enclosure, "out", "1")
+	fail, _ = run(other)
+	assert.Nil(t, fail, "another execution gets another process")
+}
+
 func TestPoolReportsFailures(t *testing.T) {
 	_, fail := newPool(t, 1).Run(t.Context(), transform(t, "select nothing"), ignore)
 	require.NotNil(t, fail)

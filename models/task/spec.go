@@ -34,8 +34,13 @@ type Spec struct {
 	Output string `json:"output,omitempty"`
 	// Quarantine is the directory for rows that a check sets aside; it does not exist yet.
 	Quarantine string `json:"quarantine,omitempty"`
-	// Scratch is a directory for temporary files, made before the task and removed after it.
+	// Scratch is a directory for temporary files. It exists, and whoever starts the process removes it
+	// when the process has ended.
 	Scratch string `json:"scratch"`
+	// Enclosure is the directory of an execution's staged data. Where it is set the task needs nothing
+	// else: the process is shut in there, and after it succeeded takes further tasks of the execution
+	// that have the same Enclosure, Scratch and Limits. Without it a process does one task.
+	Enclosure string `json:"enclosure,omitempty"`
 
 	Limits  Limits  `json:"limits"`
 	Secrets Secrets `json:"secrets"`

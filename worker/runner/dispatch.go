@@ -21,6 +21,8 @@ type job struct {
 	opts    Options
 	walls   walls
 	environ []string
+	// shutIn says that an earlier task of the same enclosure has shut the process in.
+	shutIn bool
 }
 
 // do finds what the task asks for. This is the table to extend for a new connector.
@@ -60,7 +62,13 @@ func unsupported(what, value string) error {
 // enclose shuts the process in: from here on it reaches nothing but what the policy and the task's
 // directories give it. The environment, which may hold secrets, is emptied.
 func (j *job) enclose(policy sandbox.Policy) error {
+	if j.shutIn {
+		return nil
+	}
 	os.Clearenv()
+	if j.spec.Enclosure != "" {
+		policy = sandbox.Policy{WriteDirs: []string{j.spec.Enclosure}}
+	}
 	for _, in := range j.spec.Inputs {
 		policy.ReadDirs = append(policy.ReadDirs, in.Dir)
 	}
@@ -111,15 +119,10 @@ func (j *job) configure(ctx context.Context, dirs ...string) ([]duckdb.Input, er
 		hide = append(hide, dir+"/", "")
 	}
 	j.engine.Hide(hide...)
-	err := j.engine.Configure(ctx, duckdb.Settings{
-		Limits:   j.spec.Limits,
-		Scratch:  j.spec.Scratch,
-		Dirs:     dirs,
-		Unlocked: !j.walls.duckdb,
-	})
-	if err != nil {
-		return nil, fault.Internal("configure DuckDB", err)
+	if err := j.settle(ctx, dirs); err != nil {
+		return nil, err
 	}
+	var err error
 	inputs := make([]duckdb.Input, len(j.spec.Inputs))
 	for i, in := range j.spec.Inputs {
 		if inputs[i], err = j.engine.BindInput(ctx, in); err != nil {
@@ -129,6 +132,26 @@ func (j *job) configure(ctx context.Context, dirs ...string) ([]duckdb.Input, er
 		j.out.Infof("reads %s: %d rows, %d bytes", in.Name, inputs[i].Rows, inputs[i].Bytes)
 	}
 	return inputs, nil
+}
+
+// settle locks DuckDB down to directories, once in the life of a process.
+func (j *job) settle(ctx context.Context, dirs []string) error {
+	if j.shutIn {
+		return nil
+	}
+	if j.spec.Enclosure != "" {
+		dirs = []string{j.spec.Enclosure, j.spec.Scratch}
+	}
+	err := j.engine.Configure(ctx, duckdb.Settings{
+		Limits:   j.spec.Limits,
+		Scratch:  j.spec.Scratch,
+		Dirs:     dirs,
+		Unlocked: !j.walls.duckdb,
+	})
+	if err != nil {
+		return fault.Internal("configure DuckDB", err)
+	}
+	return nil
 }
 
 // result is the task's counts so far.

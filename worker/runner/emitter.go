@@ -91,20 +91,28 @@ func (e *emitter) log(level, format string, args ...any) {
 // progressInterval is how often progress is reported at most.
 const progressInterval = time.Second
 
-// reportProgress sends the meter's counts as they change until stop is closed.
-func (e *emitter) reportProgress(stop <-chan struct{}) {
-	ticker := time.NewTicker(progressInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-ticker.C:
-			if p := e.meter.progress(); p != e.last {
-				e.last = p
-				_ = e.send(task.Message{Progress: &p})
+// reportProgress sends the meter's counts as they change until the returned function is called.
+func (e *emitter) reportProgress() (stop func()) {
+	ended := make(chan struct{})
+	var reporting sync.WaitGroup
+	reporting.Go(func() {
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+				if p := e.meter.progress(); p != e.last {
+					e.last = p
+					_ = e.send(task.Message{Progress: &p})
+				}
 			}
 		}
+	})
+	return func() {
+		close(ended)
+		reporting.Wait()
 	}
 }
 

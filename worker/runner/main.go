@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/matih/pipeline-service/models"
@@ -41,8 +42,8 @@ const (
 	grace = 10 * time.Second
 )
 
-// Main runs one task: it reads a task.Spec from stdin and writes task.Messages to stdout. It returns
-// the exit code. When stdin ends, the parent is gone and the process exits on the spot.
+// Main reads a task.Spec from stdin, runs the task and writes task.Messages to stdout; then it takes
+// further tasks if the Spec has an Enclosure. It returns the exit code. When stdin ends, the parent is gone and the process exits on the spot.
 func Main(ctx context.Context, stdin io.Reader, stdout io.Writer, opts Options) int {
 	p := process{opts: opts, walls: allWalls, exit: os.Exit}
 	return p.run(ctx, stdin, stdout)
@@ -57,107 +58,136 @@ type process struct {
 	opts  Options
 	walls walls
 	exit  func(code int)
+	// busy says that a task runs, first is the one that the walls went up for.
+	busy  atomic.Bool
+	first *task.Spec
 }
 
 func (p *process) run(ctx context.Context, stdin io.Reader, stdout io.Writer) int {
-	out := &emitter{out: stdout}
 	engine, err := duckdb.Open(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "task-runner: open DuckDB:", err)
 		return exitCrash
 	}
 	// The engine is never closed: its memory goes with the process, which is several milliseconds faster.
-	if err := out.send(task.Message{Ready: true}); err != nil {
+	if err := (&emitter{out: stdout}).send(task.Message{Ready: true}); err != nil {
 		fmt.Fprintln(os.Stderr, "task-runner:", err)
 		return exitCrash
 	}
-	reader := bufio.NewReader(stdin)
-	line, err := readLine(ctx, reader)
-	switch {
-	case ctx.Err() != nil, errors.Is(err, io.EOF) && len(line) == 0:
-		return exitOK // nobody needed this process
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "task-runner: read the task:", err)
-		return exitCrash
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, reader)
-		p.exit(exitOrphaned)
-	}()
 	stopGrace := context.AfterFunc(ctx, func() {
 		time.AfterFunc(grace, func() { p.exit(exitOutOfGrace) })
 	})
 	defer stopGrace()
-
-	message := p.perform(ctx, line, engine, out)
-	if err := out.send(message); err != nil {
-		fmt.Fprintln(os.Stderr, "task-runner:", err)
-		return exitCrash
+	lines := p.receive(stdin)
+	for {
+		var next received
+		select {
+		case <-ctx.Done():
+			return exitOK
+		case next = <-lines:
+		}
+		switch {
+		case errors.Is(next.err, io.EOF) && len(next.line) == 0:
+			return exitOK // nobody needs this process any more
+		case next.err != nil:
+			fmt.Fprintln(os.Stderr, "task-runner: read the task:", next.err)
+			return exitCrash
+		}
+		out := &emitter{out: stdout}
+		message, again := p.perform(ctx, next.line, engine, out)
+		p.busy.Store(false)
+		if err := out.send(message); err != nil {
+			fmt.Fprintln(os.Stderr, "task-runner:", err)
+			return exitCrash
+		}
+		if !again {
+			return exitOK
+		}
 	}
-	return exitOK
 }
 
-// readLine reads one line, or gives up when the context ends.
-func readLine(ctx context.Context, reader *bufio.Reader) ([]byte, error) {
-	type read struct {
-		line []byte
-		err  error
-	}
-	done := make(chan read, 1)
+// received is a line of standard input.
+type received struct {
+	line []byte
+	err  error
+}
+
+// receive reads line after line. When standard input ends while a task runs, the parent is gone and
+// nobody would hear how it went: the process exits on the spot.
+func (p *process) receive(stdin io.Reader) <-chan received {
+	lines := make(chan received)
 	go func() {
-		var r read
+		reader := bufio.NewReader(stdin)
 		for {
-			part, err := reader.ReadSlice('\n')
-			r.line = append(r.line, part...)
-			if len(r.line) > maxSpec {
-				r.err = fmt.Errorf("the task is longer than %d bytes", maxSpec)
-				break
+			line, err := readLine(reader)
+			if err != nil && p.busy.Load() {
+				p.exit(exitOrphaned)
 			}
-			if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
-				r.err = err
-				break
+			p.busy.Store(err == nil)
+			lines <- received{line, err}
+			if err != nil {
+				return
 			}
 		}
-		done <- r
 	}()
-	select {
-	case r := <-done:
-		return r.line, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	return lines
+}
+
+// readLine reads one line.
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := reader.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxSpec {
+			return line, fmt.Errorf("the task is longer than %d bytes", maxSpec)
+		}
+		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
 	}
 }
 
-// perform does the task and turns every way it can end into the last message.
-func (p *process) perform(ctx context.Context, line []byte, engine *duckdb.Engine, out *emitter) (last task.Message) {
+// perform does a task and turns every way it can end into the last message. again says that the
+// process may take another task of the same enclosure.
+func (p *process) perform(ctx context.Context, line []byte, engine *duckdb.Engine, out *emitter) (last task.Message, again bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			f := fault.Errorf(models.ClassInternal, "the task process met an unexpected fault")
 			f.Detail = fmt.Sprintf("panic: %v\n%s", r, debug.Stack())
-			last = task.Message{Failure: f}
+			last, again = task.Message{Failure: f}, false
 		}
 	}()
 	spec, err := decodeSpec(line)
 	if err != nil {
-		return task.Message{Failure: fault.Because(fault.Errorf(models.ClassInternal, "the task could not be read"), err)}
+		return task.Message{Failure: fault.Because(fault.Errorf(models.ClassInternal, "the task could not be read"), err)}, false
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	go out.reportProgress(stop)
+	if p.first != nil && !sameEnclosure(p.first, spec) {
+		return task.Message{Failure: fault.Errorf(models.ClassInternal, "the task belongs to another enclosure than the process")}, false
+	}
+	stop := out.reportProgress()
+	defer stop()
 
 	started := time.Now()
 	out.Infof("%s %s starts (attempt %d)", kindWords[spec.Kind], spec.Task, spec.Attempt)
-	j := &job{spec: spec, engine: engine, out: out, opts: p.opts, walls: p.walls, environ: os.Environ()}
+	j := &job{spec: spec, engine: engine, out: out, opts: p.opts, walls: p.walls, environ: os.Environ(), shutIn: p.first != nil}
 	result, err := j.do(ctx)
 	if err != nil {
 		f := fault.Of(err)
 		f.Message = oneLine(f.Message)
 		out.log("ERROR", "failed after %s: %s", since(started), f.Message)
-		return task.Message{Failure: f}
+		return task.Message{Failure: f}, false
 	}
 	out.Infof("done in %s: %d rows (%d bytes) in, %d rows (%d bytes) out",
 		since(started), result.RowsIn, result.BytesIn, result.RowsOut, result.BytesOut)
-	return task.Message{Result: result}
+	p.first = spec
+	return task.Message{Result: result}, spec.Enclosure != "" && engine.Reset(ctx) == nil
+}
+
+// sameEnclosure reports whether the walls that went up for one task are right for another.
+func sameEnclosure(a, b *task.Spec) bool {
+	return a.Enclosure != "" && a.Enclosure == b.Enclosure && a.Tenant == b.Tenant && a.Execution == b.Execution &&
+		a.Scratch == b.Scratch && a.Limits == b.Limits
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,14 +29,25 @@ const stagingCompression = "lz4_raw"
 type Engine struct {
 	db   *sql.DB
 	conn *sql.Conn
+	// made are the views and tables of the current task, as DROP wants them.
+	made []string
 	// hide maps paths of this machine to words that may be shown.
 	hide *strings.Replacer
 }
 
-// Open starts DuckDB with the one thread that asks. Configure gives it more: threads made after the
-// sandbox closed are inside it from their first moment.
+// opening are the options that hold for every task. DuckDB has one thread until Configure gives it more:
+// threads made after the sandbox closed are inside it from their first moment.
+const opening = "?threads=1" +
+	"&autoinstall_known_extensions=false&autoload_known_extensions=false" +
+	"&allow_community_extensions=false&allow_unsigned_extensions=false"
+
+// settled are the settings that hold for every task and can only be made by SQL. Making them while the
+// process waits also takes DuckDB's first statement, the slowest, out of the task's time.
+const settled = "SET allow_persistent_secrets = false; SET enable_logging = false; SET TimeZone = 'UTC'"
+
+// Open starts DuckDB. Configure shuts it in.
 func Open(ctx context.Context) (*Engine, error) {
-	connector, err := driver.NewConnector("?threads=1", nil)
+	connector, err := driver.NewConnector(opening, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +55,9 @@ func Open(ctx context.Context) (*Engine, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if _, err := conn.ExecContext(ctx, settled); err != nil {
+		return nil, errors.Join(err, conn.Close(), db.Close())
 	}
 	return &Engine{db: db, conn: conn, hide: strings.NewReplacer()}, nil
 }
@@ -73,13 +88,6 @@ func (e *Engine) Configure(ctx context.Context, s Settings) error {
 		"SET home_directory = " + Literal(s.Scratch),
 		"SET secret_directory = " + Literal(s.Scratch),
 		"SET extension_directory = " + Literal(s.Scratch),
-		"SET allow_persistent_secrets = false",
-		"SET autoinstall_known_extensions = false",
-		"SET autoload_known_extensions = false",
-		"SET allow_community_extensions = false",
-		"SET allow_unsigned_extensions = false",
-		"SET enable_logging = false",
-		"SET TimeZone = 'UTC'",
 		"SET threads = " + strconv.Itoa(max(s.Limits.Threads, 1)),
 	}
 	if s.Limits.ScratchBytes > 0 {
@@ -93,10 +101,32 @@ func (e *Engine) Configure(ctx context.Context, s Settings) error {
 			"SET lock_configuration = true",
 		)
 	}
-	for _, statement := range statements {
-		if _, err := e.conn.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
+	// One round trip: each alone would cost more than what it does.
+	_, err := e.conn.ExecContext(ctx, strings.Join(statements, "; "))
+	return err
+}
+
+// Reset drops what a task left, so that the next one does not see it.
+func (e *Engine) Reset(ctx context.Context) error {
+	if len(e.made) == 0 {
+		return nil
+	}
+	drops := make([]string, len(e.made))
+	for i, what := range e.made {
+		drops[len(drops)-1-i] = "DROP " + what
+	}
+	e.made = nil
+	_, err := e.conn.ExecContext(ctx, strings.Join(drops, "; "))
+	return err
+}
+
+// create runs a statement that makes a view or a table, once under each name.
+func (e *Engine) create(ctx context.Context, kind, name, statement string) error {
+	if err := e.exec(ctx, statement); err != nil {
+		return err
+	}
+	if what := kind + " IF EXISTS " + Ident(name); !slices.Contains(e.made, what) {
+		e.made = append(e.made, what)
 	}
 	return nil
 }
@@ -121,9 +151,9 @@ func (e *Engine) BindInput(ctx context.Context, in task.Input) (Input, error) {
 	}
 	bound := Input{Name: in.Name, Files: files, Bytes: size}
 	if len(files) == 0 {
-		return bound, e.exec(ctx, "CREATE VIEW "+Ident(in.Name)+" AS SELECT NULL AS no_columns WHERE false")
+		return bound, e.create(ctx, "VIEW", in.Name, "CREATE VIEW "+Ident(in.Name)+" AS SELECT NULL AS no_columns WHERE false")
 	}
-	if err := e.exec(ctx, "CREATE VIEW "+Ident(in.Name)+" AS SELECT * FROM read_parquet("+List(files)+")"); err != nil {
+	if err := e.create(ctx, "VIEW", in.Name, "CREATE VIEW "+Ident(in.Name)+" AS SELECT * FROM read_parquet("+List(files)+")"); err != nil {
 		return Input{}, err
 	}
 	err = e.QueryRow(ctx, "SELECT coalesce(sum(num_rows), 0)::BIGINT FROM parquet_file_metadata("+List(files)+")", &bound.Rows)
@@ -132,12 +162,12 @@ func (e *Engine) BindInput(ctx context.Context, in task.Input) (Input, error) {
 
 // CreateView names a query. The query must be one that CheckSelect accepted, or one of ours.
 func (e *Engine) CreateView(ctx context.Context, name, query string) error {
-	return e.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+Ident(name)+" AS\n"+query)
+	return e.create(ctx, "VIEW", name, "CREATE OR REPLACE TEMP VIEW "+Ident(name)+" AS\n"+query)
 }
 
 // CreateTable keeps the rows of a query, in memory or spilled to scratch.
 func (e *Engine) CreateTable(ctx context.Context, name, query string) error {
-	return e.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+Ident(name)+" AS\n"+query)
+	return e.create(ctx, "TABLE", name, "CREATE OR REPLACE TEMP TABLE "+Ident(name)+" AS\n"+query)
 }
 
 // Describe lists the columns of a view or table.

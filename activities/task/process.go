@@ -1,4 +1,4 @@
-// Package task runs the tasks of executions: each in a process of its own, started from
+// Package task runs the tasks of executions in processes of their own, started from
 // bin/task-runner, so that a user's SQL and a source's data never share memory with the worker.
 package task
 

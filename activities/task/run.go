@@ -18,7 +18,7 @@ import (
 // heartbeatEvery is how often a task says that it is alive, whatever its process does.
 const heartbeatEvery = 2 * time.Second
 
-// Runner runs one task in a process of its own.
+// Runner runs one task in a process that is not the worker.
 type Runner interface {
 	Run(ctx context.Context, spec protocol.Spec, on func(protocol.Message)) (*protocol.Result, *protocol.Failure)
 }

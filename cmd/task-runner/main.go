@@ -1,4 +1,4 @@
-// Command task-runner does one task of a pipeline in a process of its own. The worker and Airflow start
+// Command task-runner does tasks of one execution outside the worker. The worker and Airflow start
 // it; people rarely do.
 package main
 
@@ -16,9 +16,9 @@ import (
 const usage = `task-runner does one task of a pipeline: a source, a transformation, a quality check or a sink.
 
 It writes {"ready":true} to standard output when it is started, reads one task as a JSON line from
-standard input, does it, and writes log lines, progress and the result or failure as JSON lines. It
-exits with 0 whether the task succeeded or failed, and at once when standard input ends. SIGTERM
-stops the task.
+standard input, does it, and writes log lines, progress and the result or failure as JSON lines. Where
+the task has an enclosure it then waits for further tasks of the same execution. It exits with 0
+whether the task succeeded or failed, and at once when standard input ends. SIGTERM stops the task.
 
 Usage: task-runner [flags]
 `

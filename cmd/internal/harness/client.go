@@ -153,7 +153,7 @@ func (c *Client) Execution(ctx context.Context, id string) (Execution, error) {
 // Await waits until an execution has ended.
 func (c *Client) Await(ctx context.Context, id string) (Execution, error) {
 	var last Execution
-	err := Until(ctx, func() (bool, error) {
+	err := every(ctx, 25*time.Millisecond, func() (bool, error) {
 		var err error
 		last, err = c.Execution(ctx, id)
 		return last.Terminal(), err

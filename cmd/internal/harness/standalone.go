@@ -138,7 +138,11 @@ func (s *Standalone) Token(ctx context.Context, tenant, subject, roles string) (
 
 // Until asks a condition every few milliseconds until it holds, fails, or the context ends.
 func Until(ctx context.Context, condition func() (bool, error)) error {
-	tick := time.NewTicker(10 * time.Millisecond)
+	return every(ctx, 10*time.Millisecond, condition)
+}
+
+func every(ctx context.Context, interval time.Duration, condition func() (bool, error)) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		ok, err := condition()

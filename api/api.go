@@ -26,6 +26,7 @@ import (
 	"github.com/matih/pipeline-service/api/auth"
 	"github.com/matih/pipeline-service/api/gateway"
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
 )
 
@@ -33,8 +34,14 @@ import (
 type Gateway interface {
 	// StartExecution starts the workflow of an execution; again is a success.
 	StartExecution(ctx context.Context, e models.Execution) error
-	// CancelExecution asks it to cancel; CodeNotFound where none runs.
-	CancelExecution(ctx context.Context, executionID string) error
+	// CancelExecution starts the workflow that sees to it that an execution ends; again is a success.
+	CancelExecution(ctx context.Context, tenant models.TenantID, executionID string) error
+	// Describe tells what Temporal knows of a workflow, CodeNotFound where that is nothing.
+	Describe(ctx context.Context, workflowID string) (models.Workflow, error)
+	// CancelWorkflow asks a workflow to cancel; CodeNotFound where none runs.
+	CancelWorkflow(ctx context.Context, workflowID string) error
+	// Decide hands a decision to an approval; the code of its error says why it does not count.
+	Decide(ctx context.Context, approvalID, updateID string, d contract.Decision) (contract.Decided, error)
 	// TestConnection tests a connection where the workers are, within 30 seconds.
 	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
 }
@@ -129,6 +136,8 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerExecutions()
 	s.registerLogs()
 	s.registerConnections()
+	s.registerApprovals()
+	s.registerWorkflows()
 	for _, register := range more {
 		register(s)
 	}

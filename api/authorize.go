@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/matih/pipeline-service/api/auth"
@@ -42,11 +43,10 @@ func (s *service) authorize(op *operation, next http.Handler) http.Handler {
 			return
 		}
 		state.tenant, state.store = tenant, s.Store.ForTenant(tenant)
-		if !state.principal.Allows(op.Scope) {
+		if scopes := op.scopes(); !slices.ContainsFunc(scopes, state.principal.Allows) {
 			w.Header().Set("WWW-Authenticate",
-				fmt.Sprintf(`Bearer realm=%q, error="insufficient_scope", scope=%q`, realm, op.Scope))
-			s.fail(w, r, models.Errorf(models.CodeForbidden, "this needs the scope %s, which these roles hold: %s",
-				op.Scope, strings.Join(auth.RolesWith(op.Scope), ", ")))
+				fmt.Sprintf(`Bearer realm=%q, error="insufficient_scope", scope=%q`, realm, joined(scopes)))
+			s.fail(w, r, insufficient(scopes[0]))
 			return
 		}
 		if err := s.limits.take(tenant, w.Header()); err != nil {
@@ -55,6 +55,29 @@ func (s *service) authorize(op *operation, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// require fails with CodeForbidden where the caller does not hold a scope. It is for handlers of operations that ask
+// for either of two.
+func (r *request) require(scope auth.Scope) error {
+	if r.principal.Allows(scope) {
+		return nil
+	}
+	return insufficient(scope)
+}
+
+func insufficient(scope auth.Scope) error {
+	return models.Errorf(models.CodeForbidden, "this needs the scope %s, which these roles hold: %s",
+		scope, strings.Join(auth.RolesWith(scope), ", "))
+}
+
+// joined lists scopes as OAuth does.
+func joined(scopes []auth.Scope) string {
+	words := make([]string, len(scopes))
+	for i, scope := range scopes {
+		words[i] = string(scope)
+	}
+	return strings.Join(words, " ")
 }
 
 // bearerToken is the token of the one Authorization header.

@@ -44,6 +44,12 @@ var statuses = map[models.Code]int{
 	models.CodePipelineRunning:       http.StatusConflict,
 	models.CodePipelinePaused:        http.StatusConflict,
 	models.CodeExecutionClosed:       http.StatusConflict,
+	models.CodeWorkflowClosed:        http.StatusConflict,
+	models.CodeApprovalClosed:        http.StatusConflict,
+	models.CodeAlreadyDecided:        http.StatusConflict,
+	models.CodeSelfApproval:          http.StatusForbidden,
+	models.CodeNothingWaiting:        http.StatusConflict,
+	models.CodeSeveralWaiting:        http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,
@@ -75,6 +81,8 @@ type Problem struct {
 	Errors    []models.Mistake `json:"errors,omitempty" doc:"Everything that is wrong with the request, each with its place."`
 	// ExecutionIDs are the executions in the way of a pipeline_already_running.
 	ExecutionIDs []string `json:"executionIds,omitempty" doc:"The executions that run."`
+	// Gates are those that wait, of a several_waiting.
+	Gates []string `json:"gates,omitempty" doc:"The gates that wait: name one."`
 
 	retryAfter   time.Duration
 	authenticate string
@@ -144,6 +152,8 @@ func problemOf(r *request, e *models.Error) *Problem {
 	switch e.Code {
 	case models.CodePipelineRunning:
 		p.ExecutionIDs = e.IDs
+	case models.CodeSeveralWaiting:
+		p.Gates = e.IDs
 	case models.CodeUnauthenticated:
 		p.authenticate = challenge(e.Message, r.hasToken)
 	case models.CodeUnavailable:

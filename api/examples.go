@@ -44,7 +44,38 @@ var (
 		"startedAt": "2026-02-12T10:30:05Z"
 	}`)
 	exampleCancelled = json.RawMessage(`{"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
-	exampleLog       = json.RawMessage(`{
+	exampleApproval  = json.RawMessage(`{
+		"approvalId": "approval-exec-01khk2vq4e8w2n7r5z0y9p6k3m-amount_positive", "executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m",
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "gate": "amount_positive", "status": "PENDING",
+		"required": 1, "approvals": 0, "groups": ["finance"], "allowSelfApproval": false, "submittedBy": "engineer@acme.com",
+		"requestedAt": "2026-02-12T10:31:00Z", "deadline": "2026-02-12T14:31:00Z",
+		"evidence": {"check": "amount_positive", "checkType": "range", "rows": 3000, "failing": 12, "share": 0.004, "threshold": 0.001,
+			"message": "12 of 3000 rows (0.4 %) have an amount out of range", "sample": [{"transaction_id": "17", "amount": "-3.50", "iban": "***"}]},
+		"evidenceHash": "6f1ed002ab5595859014ebf0951522d9f2ac2e4b8f1a0f6f4a0d1b7f3f5a9c11", "decisions": []
+	}`)
+	exampleSignal = json.RawMessage(`{
+		"signalName": "approval",
+		"data": {"approved": true, "approvedBy": "data-steward@acme.com", "reason": "Quality check review completed"}
+	}`)
+	exampleSignalled = json.RawMessage(`{
+		"workflowId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "signalName": "approval",
+		"approvalId": "approval-exec-01khk2vq4e8w2n7r5z0y9p6k3m-amount_positive", "gate": "amount_positive",
+		"status": "APPROVED", "approvals": 1, "required": 1
+	}`)
+	exampleWorkflow = json.RawMessage(`{
+		"workflowId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "workflowType": "ExecutionWorkflow",
+		"runId": "0b3e1f8a-6f0e-4a57-9d0a-3f6f2f0f9a11", "status": "RUNNING", "startedAt": "2026-02-12T10:30:01Z",
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"executionStatus": "AWAITING_APPROVAL",
+		"pendingActivities": [{"name": "enrich_with_products", "state": "STARTED", "attempt": 2, "startedAt": "2026-02-12T10:30:20Z",
+			"lastFailure": "the source broke off"}],
+		"pendingApprovals": [{"approvalId": "approval-exec-01khk2vq4e8w2n7r5z0y9p6k3m-amount_positive", "gate": "amount_positive",
+			"required": 1, "approvals": 0, "deadline": "2026-02-12T14:31:00Z"}],
+		"progress": {"totalTasks": 5, "completedTasks": 3, "currentTask": "enrich_with_products", "percentage": 60}
+	}`)
+	exampleCancelledWorkflow = json.RawMessage(`{"workflowId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
+
+	exampleLog = json.RawMessage(`{
 		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "task": "clean_transactions",
 		"lines": [{"timestamp": "2026-02-12T10:30:07Z", "level": "INFO", "task": "clean_transactions", "message": "started"}]
 	}`)

@@ -307,27 +307,28 @@ type cancelOutput struct {
 }
 
 func (s *service) cancelExecution(ctx context.Context, _ *executionInput) (*cancelOutput, error) {
-	t, id := requestOf(ctx).store, loaded[models.Execution](ctx).ID
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-	defer cancel()
-	e, err := t.RequestCancel(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	err = s.Gateway.CancelExecution(ctx, id)
-	if models.CodeOf(err) == models.CodeNotFound {
-		// Nothing runs that could end it: its start was lost, or it is only just about to start and will see this.
-		_, err = t.FinishExecution(ctx, id, store.ExecutionEnd{
-			Status: models.ExecutionCancelled, Reason: "cancelled before it started", At: s.Now().UTC(),
-		})
-	}
+	id := loaded[models.Execution](ctx).ID
+	status, err := s.cancel(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return &cancelOutput{
 		Location: "/v1/pipelines/executions/" + id,
-		Body:     CancelledView{ExecutionID: id, Status: e.Status},
+		Body:     CancelledView{ExecutionID: id, Status: status},
 	}, nil
+}
+
+// cancel makes an execution CANCELLING and starts what sees to its end. Where the start fails, maintenance
+// repeats it.
+func (s *service) cancel(ctx context.Context, id string) (models.ExecutionStatus, error) {
+	r := requestOf(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	e, err := r.store.RequestCancel(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return e.Status, s.Gateway.CancelExecution(ctx, r.tenant, id)
 }
 
 func (s *service) viewExecution(e models.Execution) ExecutionView {

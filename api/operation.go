@@ -23,6 +23,9 @@ type operation struct {
 	huma.Operation
 	// Scope is what the caller must hold. There is no default: an operation without one is an error.
 	Scope auth.Scope
+	// OrScope is for an operation that needs one scope for some requests and another for others: the caller
+	// must hold either, and the handler asks for the right one with request.require.
+	OrScope auth.Scope
 	// Load looks up the resource that the path names; nil where it names none.
 	Load loader
 	// Codes are the failures of this operation beside those its shape implies.
@@ -55,9 +58,12 @@ func register[I, O any](s *service, op operation, handler func(context.Context, 
 	if op.Scope == auth.Public {
 		op.Security = []map[string][]string{}
 	} else {
-		op.Security = []map[string][]string{{bearer: {string(op.Scope)}}}
-		op.Description = strings.TrimSpace(fmt.Sprintf("%s\n\nNeeds the scope `%s`, which these roles hold: %s.",
-			op.Description, op.Scope, strings.Join(auth.RolesWith(op.Scope), ", ")))
+		var needs []string
+		for _, scope := range op.scopes() {
+			op.Security = append(op.Security, map[string][]string{bearer: {string(scope)}})
+			needs = append(needs, fmt.Sprintf("the scope `%s`, which these roles hold: %s", scope, strings.Join(auth.RolesWith(scope), ", ")))
+		}
+		op.Description = strings.TrimSpace(fmt.Sprintf("%s\n\nNeeds %s.", op.Description, strings.Join(needs, "; or ")))
 		op.Parameters = append(op.Parameters, tenantParameter())
 		if op.Method == http.MethodPost {
 			op.Parameters = append(op.Parameters, idempotencyParameter())
@@ -75,6 +81,14 @@ func register[I, O any](s *service, op operation, handler func(context.Context, 
 		return out, nil
 	})
 	s.documentBodies(op)
+}
+
+// scopes are those of which a caller must hold one.
+func (op *operation) scopes() []auth.Scope {
+	if op.OrScope == "" {
+		return []auth.Scope{op.Scope}
+	}
+	return []auth.Scope{op.Scope, op.OrScope}
 }
 
 // failures lists the codes an operation may answer with.

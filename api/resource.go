@@ -7,6 +7,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
 )
 
 // loader looks up the resource a path names by the id in it. The error has CodeNotFound, with the same
@@ -53,6 +54,17 @@ func loadConnection(ctx context.Context, r *request, param func(string) string) 
 		return nil, models.NotFound("connection")
 	}
 	return r.store.Connection(ctx, id)
+}
+
+func loadApproval(ctx context.Context, r *request, param func(string) string) (any, error) {
+	return findApproval(ctx, r, param("approvalId"))
+}
+
+func findApproval(ctx context.Context, r *request, id string) (models.Approval, error) {
+	if _, _, ok := contract.SplitApprovalID(id); !ok {
+		return models.Approval{}, models.NotFound("approval")
+	}
+	return r.store.Approval(ctx, id)
 }
 
 func findPipeline(ctx context.Context, r *request, id string) (models.Pipeline, error) {

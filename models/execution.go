@@ -116,6 +116,17 @@ const (
 	ClassInternal          = "internal"          // a fault of this service
 )
 
+// IsClass reports whether s is a failure class.
+func IsClass(s string) bool {
+	switch s {
+	case ClassInvalidDefinition, ClassSQL, ClassData, ClassQuality, ClassSource, ClassSink, ClassConnection, ClassSecret,
+		ClassForbidden, ClassResources, ClassTimeout, ClassProcessDied, ClassInternal:
+		return true
+	default:
+		return false
+	}
+}
+
 // ExecutionError tells which task ended an execution and why, in words a person can act on.
 type ExecutionError struct {
 	Task    string `json:"task,omitempty"`

@@ -13,6 +13,8 @@ import (
 type activitySet struct {
 	tasks       *task.Tasks
 	executions  *record.Executions
+	approvals   *record.Approvals
+	cancels     *record.Cancellations
 	maintenance *record.Maintenance
 }
 
@@ -23,6 +25,12 @@ func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(control, contract.TestConnectionActivity, a.tasks.TestConnection)
 	register(control, contract.PrepareActivity, a.executions.Prepare)
 	register(control, contract.FinishActivity, a.executions.Finish)
+	register(control, contract.OpenApprovalActivity, a.approvals.Open)
+	register(control, contract.RecordDecisionActivity, a.approvals.Decide)
+	register(control, contract.RemindApprovalActivity, a.approvals.Remind)
+	register(control, contract.CloseApprovalActivity, a.approvals.Close)
+	register(control, contract.ExecutionClosedActivity, a.cancels.Closed)
+	register(control, contract.ForceCancelActivity, a.cancels.Force)
 	register(control, contract.ReconcileActivity, a.maintenance.Reconcile)
 	register(control, contract.CleanUpActivity, a.maintenance.CleanUp)
 }

@@ -100,6 +100,8 @@ func New(c Config) (*Worker, error) {
 			Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access,
 		}},
 		executions: &record.Executions{Store: c.Store, Plans: plans, Log: c.Log},
+		approvals:  &record.Approvals{Store: c.Store, Plans: plans, Log: c.Log},
+		cancels:    &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
 		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Log: c.Log,
 			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention},
 	})

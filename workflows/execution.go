@@ -3,7 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -37,9 +37,16 @@ type execution struct {
 	graph *graph
 
 	selector workflow.Selector
-	// failure is the first task's that ended the execution; nothing new starts once it is set.
-	failure  *models.ExecutionError
-	timedOut bool
+	clock    clock
+	gates    gates
+	// stop ends everything that was started.
+	stop workflow.CancelFunc
+	// failure is the first task's that ended the execution, rejection that of the first gate; nothing new
+	// starts once one is set.
+	failure   *models.ExecutionError
+	rejection string
+	timedOut  bool
+	status    models.ExecutionStatus // as operators see it
 	// rounds counts, by task, how often its worker was lost.
 	rounds map[int]int
 }
@@ -58,63 +65,90 @@ func (e *execution) run(ctx workflow.Context) (contract.ExecutionResult, error) 
 	}
 	e.graph = newGraph(e.plan.Tasks)
 	e.rounds = map[int]int{}
-	started := workflow.GetInfo(ctx).WorkflowStartTime
-	if resume := e.in.Resume; resume != nil {
-		started = resume.StartedAt
-		e.graph.resume(resume.Done)
+	e.clock = clock{limit: e.plan.Timeout, started: workflow.GetInfo(ctx).WorkflowStartTime}
+	resume := e.in.Resume
+	if resume == nil {
+		resume = &contract.ExecutionResume{StartedAt: e.clock.started}
 	}
-	if err := e.setStatus(ctx, models.ExecutionRunning); err != nil {
-		return contract.ExecutionResult{}, err
-	}
-	return e.runTasks(ctx, started)
+	e.clock.started, e.clock.waited = resume.StartedAt, resume.Waited
+	e.graph.resume(resume.Done)
+	e.gates = newGates(e.plan.Tasks, resume.Approved)
+	e.setStatus(ctx, models.ExecutionRunning)
+	return e.runTasks(ctx)
 }
 
 // runTasks starts tasks as they become ready and waits for all that it started.
-func (e *execution) runTasks(ctx workflow.Context, started time.Time) (contract.ExecutionResult, error) {
+func (e *execution) runTasks(ctx workflow.Context) (contract.ExecutionResult, error) {
 	tasks, stop := workflow.WithCancel(ctx)
+	e.stop = stop
 	e.selector = workflow.NewSelector(ctx)
-	timers, stopTimer := workflow.WithCancel(ctx)
-	defer stopTimer()
-	timer := workflow.NewTimerWithOptions(timers, max(e.plan.Timeout-workflow.Now(ctx).Sub(started), time.Millisecond),
-		workflow.TimerOptions{Summary: "execution timeout"})
-	e.selector.AddFuture(timer, func(f workflow.Future) {
-		if f.Get(ctx, nil) == nil {
-			e.timedOut = true
-			stop()
+	e.selector.AddReceive(workflow.GetSignalChannel(ctx, contract.ApprovalSignal), func(c workflow.ReceiveChannel, _ bool) {
+		var d contract.Decision
+		if c.ReceiveAsync(&d) {
+			e.signalled(ctx, d)
 		}
 	})
+	e.clock.selector, e.clock.expired = e.selector, func() {
+		e.timedOut = true
+		stop()
+	}
+	e.clock.run(ctx)
+	defer e.clock.end()
 	for {
-		stopping := e.failure != nil || e.timedOut || ctx.Err() != nil
-		renew := workflow.GetInfo(ctx).GetContinueAsNewSuggested()
-		if !stopping && !renew {
-			e.startReady(tasks, stop)
+		stopping := e.failure != nil || e.rejection != "" || e.timedOut || ctx.Err() != nil
+		if !stopping && !e.mustRest(ctx) {
+			e.startReady(tasks)
 		}
-		if e.graph.runningCount() == 0 {
-			switch {
-			case stopping || e.graph.finished():
+		if e.graph.runningCount()+e.graph.heldCount() == 0 {
+			if stopping || e.graph.finished() {
 				return e.outcome(), nil
-			case renew:
-				return contract.ExecutionResult{}, workflow.NewContinueAsNewError(ctx, contract.ExecutionWorkflow,
-					contract.ExecutionInput{Tenant: e.in.Tenant, ExecutionID: e.in.ExecutionID,
-						Resume: &contract.ExecutionResume{StartedAt: started, Done: e.graph.done()}})
 			}
+			return contract.ExecutionResult{}, e.renew(ctx)
 		}
 		e.selector.Select(ctx)
 	}
 }
 
-// startReady starts what is ready, up to the definition's number of parallel tasks.
-func (e *execution) startReady(ctx workflow.Context, stop workflow.CancelFunc) {
+// mustRest reports whether nothing new may start because the history is long enough to be continued as
+// new. While a gate waits that cannot be done, so there the limit is the one that leaves the history room
+// for what runs and the decision.
+func (e *execution) mustRest(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	if e.graph.heldCount() > 0 {
+		return info.GetCurrentHistoryLength() > maxWaitingHistory
+	}
+	return info.GetContinueAsNewSuggested()
+}
+
+// renew goes on in a new run with a short history.
+func (e *execution) renew(ctx workflow.Context) error {
+	return workflow.NewContinueAsNewError(ctx, contract.ExecutionWorkflow, contract.ExecutionInput{
+		Tenant: e.in.Tenant, ExecutionID: e.in.ExecutionID, Resume: &contract.ExecutionResume{
+			StartedAt: e.clock.started, Waited: e.clock.waited,
+			Done: e.graph.done(), Approved: e.gates.names(e.plan.Tasks),
+		}})
+}
+
+// startReady starts what is ready, up to the definition's number of parallel tasks. A sink that needs an
+// approval is held back until it has that.
+func (e *execution) startReady(ctx workflow.Context) {
 	for e.graph.runningCount() < e.plan.MaxParallelTasks {
 		i, ok := e.graph.next()
-		if !ok {
+		switch {
+		case !ok:
 			return
+		case e.plan.Tasks[i].Gate && !e.gates.approved[i]:
+			e.openGate(ctx, i, "", func(i int) {
+				e.gates.approved[i] = true
+				e.graph.readmit(i)
+			})
+		default:
+			e.start(ctx, i)
 		}
-		e.start(ctx, i, stop)
 	}
 }
 
-func (e *execution) start(ctx workflow.Context, i int, stop workflow.CancelFunc) {
+func (e *execution) start(ctx workflow.Context, i int) {
 	task := e.plan.Tasks[i]
 	future := workflow.ExecuteActivity(withTaskPolicy(ctx, e.plan, task), contract.RunTaskActivity,
 		contract.RunTaskInput{Tenant: e.in.Tenant, ExecutionID: e.in.ExecutionID, Task: task.Name, Round: e.rounds[i]})
@@ -122,16 +156,20 @@ func (e *execution) start(ctx workflow.Context, i int, stop workflow.CancelFunc)
 		var result contract.RunTaskResult
 		err := f.Get(ctx, &result)
 		switch {
+		case err == nil && result.NeedsApproval && ctx.Err() == nil:
+			e.openGate(ctx, i, result.Warning, e.graph.release)
+		case err == nil && result.NeedsApproval:
+			e.graph.fail(i) // what waits for it must not start
 		case err == nil:
 			e.graph.succeed(i)
 		case workerLost(err) && e.rounds[i] < maxLostWorkers && ctx.Err() == nil:
 			e.rounds[i]++
-			e.start(ctx, i, stop)
+			e.start(ctx, i)
 		default:
 			e.graph.fail(i)
 			if e.failure == nil && ctx.Err() == nil {
 				e.failure = executionError(task.Name, err)
-				stop()
+				e.stop()
 			}
 		}
 	})
@@ -148,6 +186,8 @@ func (e *execution) outcome() contract.ExecutionResult {
 	case e.timedOut:
 		return failed(&models.ExecutionError{Class: models.ClassTimeout, Message: fmt.Sprintf(
 			"the execution took longer than orchestration.timeout, %s", e.plan.Timeout)})
+	case e.rejection != "":
+		return contract.ExecutionResult{Status: models.ExecutionCancelled, Reason: e.rejection}
 	default:
 		return contract.ExecutionResult{Status: models.ExecutionCancelled, Reason: "cancelled on request"}
 	}
@@ -162,12 +202,24 @@ func (e *execution) finish(ctx workflow.Context, result contract.ExecutionResult
 	if err != nil {
 		return contract.ExecutionResult{}, err
 	}
-	return recorded, e.setStatus(ctx, recorded.Status)
+	e.setStatus(ctx, recorded.Status)
+	return recorded, nil
 }
 
-// setStatus lets operators find executions by status in Temporal.
-func (e *execution) setStatus(ctx workflow.Context, status models.ExecutionStatus) error {
-	return workflow.UpsertTypedSearchAttributes(ctx, contract.SearchPipelineStatus.ValueSet(string(status)))
+// setStatus lets operators find executions by status in Temporal, and see there what one waits for.
+func (e *execution) setStatus(ctx workflow.Context, status models.ExecutionStatus) {
+	text := string(status)
+	if len(e.gates.waiting) > 0 {
+		text += ": gates " + strings.Join(e.gates.waiting, ", ")
+	}
+	workflow.SetCurrentDetails(ctx, text)
+	if status == e.status {
+		return
+	}
+	e.status = status
+	if err := workflow.UpsertTypedSearchAttributes(ctx, contract.SearchPipelineStatus.ValueSet(string(status))); err != nil {
+		workflow.GetLogger(ctx).Error("the search attribute was not set", "error", err)
+	}
 }
 
 func (e *execution) progress() (contract.Progress, error) {

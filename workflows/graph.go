@@ -11,6 +11,7 @@ type graph struct {
 	state   []taskState
 	ready   []int // queue
 	running int
+	holding int
 	success int
 }
 
@@ -19,6 +20,7 @@ type taskState uint8
 const (
 	waiting taskState = iota
 	running
+	held // back at a gate
 	succeeded
 	ended // without success
 )
@@ -84,7 +86,43 @@ func (g *graph) fail(i int) {
 	g.running--
 }
 
+// hold keeps a running task back at a gate: one that has run, or one that was about to.
+func (g *graph) hold(i int) {
+	g.state[i] = held
+	g.running--
+	g.holding++
+}
+
+// release lets what waits for a held task, which has run, go on.
+func (g *graph) release(i int) {
+	g.resumeRunning(i)
+	g.succeed(i)
+}
+
+// readmit puts a held task, which has not run, back in the queue.
+func (g *graph) readmit(i int) {
+	g.resumeRunning(i)
+	g.state[i] = waiting
+	g.running--
+	g.ready = append(g.ready, i)
+}
+
+// drop gives a held task up.
+func (g *graph) drop(i int) {
+	g.resumeRunning(i)
+	g.fail(i)
+}
+
+func (g *graph) resumeRunning(i int) {
+	g.state[i] = running
+	g.holding--
+	g.running++
+}
+
 func (g *graph) runningCount() int { return g.running }
+
+// heldCount is how many tasks are held back at gates.
+func (g *graph) heldCount() int { return g.holding }
 
 // finished reports whether every task has succeeded.
 func (g *graph) finished() bool { return g.success == len(g.tasks) }

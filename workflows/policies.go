@@ -3,11 +3,15 @@
 package workflows
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 )
 
@@ -22,6 +26,10 @@ const taskEndGrace = 30 * time.Second
 // maxLostWorkers is how often one task is started again because its worker was lost. Such attempts
 // do not count as the task's own.
 const maxLostWorkers = 10
+
+// maxWaitingHistory is how many events an execution's history may have while a gate keeps it from
+// continuing as new. Temporal ends a workflow at 51,200.
+const maxWaitingHistory = 40_000
 
 // withRecordPolicy is for small reads and writes of our own database, run inside the workflow's
 // worker. They are tried until the database answers: there is nothing else to do without it.
@@ -41,6 +49,7 @@ func withRecordPolicy(ctx workflow.Context, summary string) workflow.Context {
 // cancellation that waits until the task process has ended.
 func withTaskPolicy(ctx workflow.Context, plan contract.Plan, task contract.PlannedTask) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID:          task.Name, // what a workflow's status calls it
 		TaskQueue:           contract.QueueTasks,
 		StartToCloseTimeout: plan.TaskTimeout + taskEndGrace,
 		HeartbeatTimeout:    taskHeartbeat,
@@ -64,6 +73,55 @@ func withInteractivePolicy(ctx workflow.Context, summary string) workflow.Contex
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 2},
 	})
+}
+
+// withControlPolicy is for an activity that acts on other workflows and must succeed in the end.
+func withControlPolicy(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           contract.QueueControl,
+		StartToCloseTimeout: 30 * time.Second,
+		Summary:             summary,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	})
+}
+
+// withApprovalPolicy is for the approval of a gate, a child that ends with the execution and may write
+// down how. The Web UI tells of it who waits for what.
+func withApprovalPolicy(ctx workflow.Context, plan contract.Plan, in contract.ApprovalInput) workflow.Context {
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            in.ID(),
+		TaskQueue:             contract.QueueControl,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		WaitForCancellation:   true,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			contract.SearchTenantID.ValueSet(string(in.Tenant)),
+			contract.SearchPipelineID.ValueSet(in.PipelineID),
+			contract.SearchPipelineStatus.ValueSet(string(models.ApprovalPending)),
+		),
+		Memo:          map[string]any{contract.MemoTenant: string(in.Tenant)},
+		StaticSummary: contract.Summary("Approval of " + in.Gate + " for " + plan.Pipeline),
+		StaticDetails: approvalDetails(plan, in),
+		Priority:      temporal.Priority{PriorityKey: contract.PriorityKey(plan.Priority), FairnessKey: string(in.Tenant)},
+	})
+}
+
+// approvalDetails says for the Web UI what is to be decided, and by whom.
+func approvalDetails(plan contract.Plan, in contract.ApprovalInput) string {
+	what := "Gate " + in.Gate + ": the sink waits to be published."
+	if in.Finding != "" {
+		what = "Gate " + in.Gate + ": " + in.Finding + "."
+	}
+	who := "anybody who may decide approvals"
+	if len(in.Policy.Groups) > 0 {
+		who = "members of " + strings.Join(in.Policy.Groups, ", ")
+	}
+	onTimeout := "rejects"
+	if in.Policy.ApproveOnTimeout {
+		onTimeout = "approves"
+	}
+	return fmt.Sprintf("%s\n\nPipeline %s, %s, execution %s, started by %s\n\nTenant %s. Needs %d approval(s) by %s within %s, else it %s.",
+		what, plan.Pipeline, in.PipelineID, in.ExecutionID, in.SubmittedBy, in.Tenant, in.Policy.Required, who, in.Policy.Timeout, onTimeout)
 }
 
 // withSweepPolicy is for periodic work over everything: it may take its time, and what it missed

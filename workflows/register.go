@@ -10,6 +10,8 @@ import (
 // Register makes every workflow known to a worker of contract.QueueControl.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Execution, workflow.RegisterOptions{Name: contract.ExecutionWorkflow})
+	r.RegisterWorkflowWithOptions(Approval, workflow.RegisterOptions{Name: contract.ApprovalWorkflow})
+	r.RegisterWorkflowWithOptions(Cancellation, workflow.RegisterOptions{Name: contract.CancellationWorkflow})
 	r.RegisterWorkflowWithOptions(ConnectionTest, workflow.RegisterOptions{Name: contract.ConnectionTestWorkflow})
 	r.RegisterWorkflowWithOptions(Maintenance, workflow.RegisterOptions{Name: contract.MaintenanceWorkflow})
 }

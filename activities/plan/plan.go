@@ -38,6 +38,22 @@ func (p *Plan) Node(name string) (definition.Node, bool) {
 // Index is a task's place in Nodes; the name must be a task's.
 func (p *Plan) Index(name string) int { return p.index[name] }
 
+// Check returns a quality check by name, nil where there is none.
+func (p *Plan) Check(name string) *definition.QualityCheck {
+	for i := range p.Definition.QualityChecks {
+		if p.Definition.QualityChecks[i].Name == name {
+			return &p.Definition.QualityChecks[i]
+		}
+	}
+	return nil
+}
+
+// NeedsApproval reports whether a task is a check whose failure people decide about.
+func (p *Plan) NeedsApproval(task string) bool {
+	c := p.Check(task)
+	return c != nil && c.OnFailure == definition.OnFailureApprove
+}
+
 // Loader makes plans and keeps the latest.
 type Loader struct {
 	store *store.Store

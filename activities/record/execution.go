@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/matih/pipeline-service/activities/failure"
@@ -73,9 +74,11 @@ func toContract(p *plan.Plan) contract.Plan {
 		Timeout:          time.Duration(o.Timeout),
 		TaskTimeout:      time.Duration(o.TaskTimeout),
 		MaxParallelTasks: o.MaxParallelTasks,
+		SubmittedBy:      p.Execution.SubmittedBy,
+		Approval:         approvalPolicy(o.Approval),
 	}
 	for i, n := range p.Nodes {
-		task := contract.PlannedTask{Name: n.Name, Kind: n.Kind}
+		task := contract.PlannedTask{Name: n.Name, Kind: n.Kind, Gate: slices.Contains(o.Approval.Before, n.Name)}
 		for _, before := range n.After {
 			task.After = append(task.After, p.Index(before))
 		}

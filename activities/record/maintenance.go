@@ -78,8 +78,12 @@ func (a *Maintenance) reconcile(ctx context.Context, ref store.ExecutionRef, res
 	case described.Status != contract.WorkflowRunning:
 		return a.closeRow(ctx, ref, "its workflow ended as "+described.Status.String(), result)
 	case ref.Status == models.ExecutionCancelling:
-		result.Cancelled++
-		return a.Client.CancelWorkflow(ctx, ref.ID, "")
+		_, err := a.Client.ExecuteWorkflow(ctx, contract.CancellationOptions(ref.Tenant, ref.ID), contract.CancellationWorkflow,
+			contract.CancellationInput{Tenant: ref.Tenant, ExecutionID: ref.ID})
+		if err == nil {
+			result.Cancelled++
+		}
+		return err
 	default:
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,10 @@ type attemptRun struct {
 	execution string
 	log       *slog.Logger
 	run       models.TaskRun
+	// mask names the columns whose values nobody may see in findings; approve says that the task is a
+	// check whose failure people decide about.
+	mask    []string
+	approve bool
 
 	mu       sync.Mutex
 	progress protocol.Progress
@@ -93,9 +99,9 @@ func (t *attemptRun) succeed(ctx context.Context, output string, result *protoco
 	t.count(result.Progress)
 	out := contract.RunTaskResult{Rows: result.RowsOut}
 	if check := result.Check; check != nil {
-		t.run.Detail = checkDetail(check)
+		t.run.Detail = t.checkDetail(check)
 		if !check.Passed {
-			out.Warning = check.Message
+			out.Warning, out.NeedsApproval = check.Message, t.approve
 		}
 	}
 	if err := t.tenant.FinishTask(ctx, t.execution, t.run, t.takeLines()); err != nil {
@@ -121,7 +127,7 @@ func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 	t.count(t.progress)
 	t.mu.Unlock()
 	if f.Check != nil {
-		t.run.Detail = checkDetail(f.Check)
+		t.run.Detail = t.checkDetail(f.Check)
 	}
 	if f.Detail != "" {
 		t.log.ErrorContext(ctx, "task failed", "execution", t.execution, "task", t.run.Name, "class", f.Class, "detail", f.Detail)
@@ -151,10 +157,31 @@ func (t *attemptRun) count(p protocol.Progress) {
 }
 
 // checkDetail is a check's finding as it is kept with the task. Text always marshals.
-func checkDetail(c *protocol.CheckResult) json.RawMessage {
-	detail, err := json.Marshal(c)
+func (t *attemptRun) checkDetail(c *protocol.CheckResult) json.RawMessage {
+	shown := *c
+	shown.Sample = masked(c.Sample, t.mask)
+	detail, err := json.Marshal(shown)
 	if err != nil {
 		return nil
 	}
 	return detail
+}
+
+// hidden stands for the values of masked columns.
+const hidden = "***"
+
+// masked hides columns of sampled rows. Columns are the same in any case, as in SQL.
+func masked(rows []map[string]*string, columns []string) []map[string]*string {
+	out := make([]map[string]*string, len(rows))
+	for i, row := range rows {
+		out[i] = make(map[string]*string, len(row))
+		for name, value := range row {
+			if slices.ContainsFunc(columns, func(c string) bool { return strings.EqualFold(c, name) }) {
+				value = new(string)
+				*value = hidden
+			}
+			out[i][name] = value
+		}
+	}
+	return out
 }

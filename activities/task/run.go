@@ -52,7 +52,8 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 	attempt := in.Round*p.Definition.Orchestration.RetryPolicy.MaxAttempts + int(activity.GetInfo(ctx).Attempt)
 	t := &attemptRun{
 		tenant: a.Store.ForTenant(in.Tenant), execution: in.ExecutionID, log: a.Log,
-		run: models.TaskRun{Name: node.Name, Kind: node.Kind, State: models.TaskRunning, Attempts: attempt, StartedAt: time.Now()},
+		run:  models.TaskRun{Name: node.Name, Kind: node.Kind, State: models.TaskRunning, Attempts: attempt, StartedAt: time.Now()},
+		mask: p.Definition.Orchestration.Approval.Mask, approve: p.NeedsApproval(node.Name),
 	}
 	if err := t.tenant.StartTask(ctx, in.ExecutionID, t.run); err != nil {
 		if models.CodeOf(err) == models.CodeExecutionClosed || models.CodeOf(err) == models.CodeConflict {

@@ -1,5 +1,5 @@
-// Package gateway is the API's way to Temporal: it starts and cancels executions, tests
-// connections and says whether Temporal answers. Nothing else in the API holds a Temporal client.
+// Package gateway is the API's way to Temporal: it starts and cancels executions, hands decisions to
+// approvals, describes workflows, tests connections and says whether Temporal answers. Nothing else in the API holds a Temporal client.
 package gateway
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -30,6 +31,8 @@ const (
 type Temporal interface {
 	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	CancelWorkflow(ctx context.Context, workflowID, runID string) error
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	UpdateWorkflow(ctx context.Context, options client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error)
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
 }
 
@@ -56,12 +59,14 @@ func (g *Gateway) StartExecution(ctx context.Context, e models.Execution) error 
 	return explain("start the execution", err)
 }
 
-// CancelExecution asks the workflow of an execution to cancel. The error has CodeNotFound where
-// no such workflow runs.
-func (g *Gateway) CancelExecution(ctx context.Context, executionID string) error {
+// CancelExecution starts the workflow that sees to it that an execution ends. Starting it again while
+// it runs is a success and changes nothing.
+func (g *Gateway) CancelExecution(ctx context.Context, tenant models.TenantID, executionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return explain("cancel the execution", g.temporal.CancelWorkflow(ctx, executionID, ""))
+	_, err := g.temporal.ExecuteWorkflow(ctx, contract.CancellationOptions(tenant, executionID), contract.CancellationWorkflow,
+		contract.CancellationInput{Tenant: tenant, ExecutionID: executionID})
+	return explain("cancel the execution", err)
 }
 
 // TestConnection tests a connection on a worker and waits up to 30 seconds for what it found.

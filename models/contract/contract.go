@@ -88,6 +88,10 @@ type ExecutionResume struct {
 	StartedAt time.Time
 	// Done holds the names of the tasks that have succeeded.
 	Done []string
+	// Approved holds the names of the sinks that may be published, of those that need an approval.
+	Approved []string `json:",omitempty"`
+	// Waited is how long the execution has waited for approvals.
+	Waited time.Duration `json:",omitempty"`
 }
 
 // ExecutionResult is how an execution ended.
@@ -120,15 +124,19 @@ type Plan struct {
 	Priority         models.Priority
 	Tasks            []PlannedTask
 	Retry            RetryPolicy
-	Timeout          time.Duration // of the execution
+	Timeout          time.Duration // of the execution, without its waits for approvals
 	TaskTimeout      time.Duration // of one attempt of a task
 	MaxParallelTasks int
+	SubmittedBy      string
+	Approval         ApprovalPolicy // of every gate
 }
 
 // PlannedTask is a node of the task graph.
 type PlannedTask struct {
 	Name string
 	Kind models.TaskKind
+	// Gate says that the task, a sink, needs an approval before it runs.
+	Gate bool `json:",omitempty"`
 	// After are the indexes in Plan.Tasks of the tasks that must have succeeded before.
 	After []int `json:",omitempty"`
 }
@@ -154,7 +162,9 @@ type RunTaskInput struct {
 // RunTaskResult is what a task that succeeded reports; rows and bytes are in the store.
 type RunTaskResult struct {
 	Rows    int64
-	Warning string `json:",omitempty"` // what a check with on_failure: warn found
+	Warning string `json:",omitempty"` // what a check that failed and did not end the execution found
+	// NeedsApproval is set where a check with on_failure: approve failed.
+	NeedsApproval bool `json:",omitempty"`
 }
 
 // FinishInput records an execution's end.
@@ -184,7 +194,7 @@ type MaintenanceResult struct {
 // ReconcileResult counts what a reconciliation did.
 type ReconcileResult struct {
 	Started   int // workflows started for executions whose start had been lost
-	Cancelled int // workflows told again of a cancellation
+	Cancelled int // executions whose cancellation was started again
 	Closed    int // executions closed because their workflow had ended without saying so
 }
 

@@ -34,12 +34,15 @@ func ExecutionOptions(e models.Execution) client.StartWorkflowOptions {
 			SearchTriggerType.ValueSet(string(e.Trigger)),
 		),
 		Memo:          map[string]any{MemoTenant: string(e.Tenant)},
-		StaticSummary: clip(fmt.Sprintf("%s (version %d)", e.PipelineName, e.Version), maxSummary),
+		StaticSummary: Summary(fmt.Sprintf("%s (version %d)", e.PipelineName, e.Version)),
 		StaticDetails: fmt.Sprintf("Pipeline %s, %s\n\nTenant %s, engine %s, priority %s, %s by %s",
 			e.PipelineName, e.PipelineID, e.Tenant, e.Engine, e.Priority, strings.ToLower(string(e.Trigger)), e.SubmittedBy),
 		Priority: temporal.Priority{PriorityKey: PriorityKey(e.Priority), FairnessKey: string(e.Tenant)},
 	}
 }
+
+// Summary shortens a text to what Temporal takes as a workflow's summary.
+func Summary(text string) string { return clip(text, maxSummary) }
 
 // clip shortens s to at most n bytes without cutting a character.
 func clip(s string, n int) string {

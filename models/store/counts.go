@@ -16,6 +16,7 @@ const (
 	countPipelines   = "pipeline"
 	countConnections = "connection"
 	countExecutions  = "execution"
+	countApprovals   = "approval"
 )
 
 // everything is the scope of the counts over all of a tenant's things.
@@ -47,6 +48,17 @@ func (c tally) connection(n int64) { c[countKey{countConnections, everything, ""
 func (c tally) execution(pipelineID string, status models.ExecutionStatus, n int64) {
 	c[countKey{countExecutions, everything, string(status)}] += n
 	c[countKey{countExecutions, pipelineID, string(status)}] += n
+}
+
+func (c tally) approval(status models.ApprovalStatus, n int64) {
+	c[countKey{countApprovals, everything, string(status)}] += n
+}
+
+// merge takes over other changes.
+func (c tally) merge(other tally) {
+	for key, n := range other {
+		c[key] += n
+	}
 }
 
 // add writes the changes, as the last thing of a transaction, for it locks counters that all of a

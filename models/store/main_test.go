@@ -75,6 +75,15 @@ func checkInvariants(t *testing.T, s *Store) {
 			SELECT COUNT(*) FROM (SELECT tenant_id, COUNT(*) AS n FROM connections GROUP BY tenant_id) AS real
 			FULL JOIN (SELECT * FROM counts WHERE kind = 'connection' AND n <> 0) AS c ON c.tenant_id = real.tenant_id
 			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"counters of approvals": `
+			SELECT COUNT(*) FROM (SELECT tenant_id, status, COUNT(*) AS n FROM approvals GROUP BY tenant_id, status) AS real
+			FULL JOIN (SELECT * FROM counts WHERE kind = 'approval' AND n <> 0) AS c
+				ON c.tenant_id = real.tenant_id AND c.status = real.status
+			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"executions that await approvals": `
+			SELECT COUNT(*) FROM executions AS e WHERE e.status IN ('QUEUED', 'RUNNING', 'AWAITING_APPROVAL', 'COMPLETED', 'FAILED', 'CANCELLED')
+				AND (e.status = 'AWAITING_APPROVAL') <> EXISTS (
+					SELECT 1 FROM approvals AS a WHERE a.tenant_id = e.tenant_id AND a.execution_id = e.id AND a.status = 'PENDING')`,
 		"run slots": `
 			SELECT COUNT(*) FROM executions
 			WHERE (run_slot IS NULL) <> (status IN ('COMPLETED', 'FAILED', 'CANCELLED')) OR (ended_at IS NULL) = (run_slot IS NULL)`,

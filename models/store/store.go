@@ -1,4 +1,4 @@
-// Package store keeps pipelines, connections, executions with their tasks and logs, and
+// Package store keeps pipelines, connections, executions with their tasks, logs and approvals, and
 // idempotency keys, in PostgreSQL or SQLite, by one set of queries. It is the only place with SQL on our own
 // database, and a tenant's rows are reached only through Store.ForTenant.
 //

@@ -19,8 +19,8 @@ type Client struct {
 }
 
 // Client returns a client with a fresh token.
-func (s *Standalone) Client(ctx context.Context, tenant, subject, roles string) (*Client, error) {
-	token, err := s.Token(ctx, tenant, subject, roles)
+func (s *Standalone) Client(ctx context.Context, tenant, subject, roles string, groups ...string) (*Client, error) {
+	token, err := s.Token(ctx, tenant, subject, roles, groups...)
 	if err != nil {
 		return nil, err
 	}

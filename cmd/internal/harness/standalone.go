@@ -123,10 +123,10 @@ func (s *Standalone) Stop() error {
 // Output is what the program has printed.
 func (s *Standalone) Output() string { return s.output.String() }
 
-// Token returns a JWT for a subject of a tenant, made by the token subcommand.
-func (s *Standalone) Token(ctx context.Context, tenant, subject, roles string) (string, error) {
+// Token returns a JWT for a subject of a tenant, who may be in groups, made by the token subcommand.
+func (s *Standalone) Token(ctx context.Context, tenant, subject, roles string, groups ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "standalone"), "token", "--data-dir", s.DataDir,
-		"--tenant", tenant, "--subject", subject, "--roles", roles, "--ttl", "4h")
+		"--tenant", tenant, "--subject", subject, "--roles", roles, "--groups", strings.Join(groups, ","), "--ttl", "4h")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

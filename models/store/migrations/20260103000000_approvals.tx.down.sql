@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS approval_decisions;
+DROP TABLE IF EXISTS approvals;

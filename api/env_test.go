@@ -24,6 +24,7 @@ import (
 	"github.com/matih/pipeline-service/api"
 	"github.com/matih/pipeline-service/api/auth"
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
 	"github.com/matih/pipeline-service/models/store/pgtest"
 )
@@ -42,7 +43,11 @@ type fakeGateway struct {
 	mu        sync.Mutex
 	started   []models.Execution
 	cancelled []string
+	stopped   []string
 	tested    []string
+	workflows map[string]models.Workflow
+	decisions map[string]contract.Decision // by update id
+	decided   contract.Decided
 	test      models.ConnectionTest
 	err       error
 	startHook func()
@@ -60,11 +65,38 @@ func (g *fakeGateway) StartExecution(_ context.Context, e models.Execution) erro
 	return g.err
 }
 
-func (g *fakeGateway) CancelExecution(_ context.Context, id string) error {
+func (g *fakeGateway) CancelExecution(_ context.Context, _ models.TenantID, id string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cancelled = append(g.cancelled, id)
 	return g.err
+}
+
+func (g *fakeGateway) CancelWorkflow(_ context.Context, id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stopped = append(g.stopped, id)
+	return g.err
+}
+
+func (g *fakeGateway) Describe(_ context.Context, id string) (models.Workflow, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w, ok := g.workflows[id]
+	if !ok && g.err == nil {
+		return w, models.NotFound("workflow")
+	}
+	return w, g.err
+}
+
+func (g *fakeGateway) Decide(_ context.Context, _, updateID string, d contract.Decision) (contract.Decided, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.decisions == nil {
+		g.decisions = map[string]contract.Decision{}
+	}
+	g.decisions[updateID] = d
+	return g.decided, g.err
 }
 
 func (g *fakeGateway) TestConnection(_ context.Context, _ models.TenantID, id string) (models.ConnectionTest, error) {

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
 )
 
 func jsonOf(t *testing.T, v any) string {
@@ -54,4 +57,20 @@ func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+// gate has an execution wait at a gate and returns the approval's id.
+func (e *env) gate(execution, gate string, change ...func(*models.Approval)) string {
+	e.Helper()
+	evidence, hash, err := models.Evidence{Check: gate, CheckType: "range", Rows: 3, Failing: 1, Share: 1. / 3}.Canonical()
+	require.NoError(e, err)
+	a := models.Approval{
+		ID: contract.ApprovalID(execution, gate), ExecutionID: execution, Gate: gate, Required: 2, Groups: []string{"finance"},
+		SubmittedBy: "engineer@acme.com", RequestedAt: time.Now(), Deadline: time.Now().Add(time.Hour), Evidence: evidence, EvidenceHash: hash,
+	}
+	for _, f := range change {
+		f(&a)
+	}
+	require.NoError(e, e.store.ForTenant(e.tenant).OpenApproval(e.Context(), a))
+	return a.ID
 }

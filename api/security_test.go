@@ -18,11 +18,18 @@ import (
 	"github.com/matih/pipeline-service/api"
 	"github.com/matih/pipeline-service/api/auth"
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/contract"
 )
 
 // endpoint is an operation of the published document.
 type endpoint struct {
-	id, method, path, scope string
+	id, method, path string
+	// scope is what the caller needs; where one of several will do they are separated by blanks.
+	scope string
+}
+
+func (e endpoint) allows(scope auth.Scope) bool {
+	return slices.Contains(strings.Fields(e.scope), string(scope))
 }
 
 // endpoints reads every operation from the OpenAPI document, so that a new one is tested too.
@@ -41,9 +48,11 @@ func endpoints(t *testing.T) []endpoint {
 	for path, item := range doc.Paths {
 		for method, op := range item {
 			e := endpoint{id: op.OperationID, method: strings.ToUpper(method), path: path}
-			if len(op.Security) > 0 {
-				e.scope = op.Security[0]["bearer"][0]
+			var scopes []string
+			for _, alternative := range op.Security {
+				scopes = append(scopes, alternative["bearer"]...)
 			}
+			e.scope = strings.Join(scopes, " ")
 			all = append(all, e)
 		}
 	}
@@ -52,12 +61,14 @@ func endpoints(t *testing.T) []endpoint {
 }
 
 // fill puts ids into a path.
-func (e endpoint) fill(pipeline, execution, connection string) string {
-	return strings.NewReplacer("{pipelineId}", pipeline, "{executionId}", execution, "{connectionId}", connection).Replace(e.path)
+func (e endpoint) fill(pipeline, execution, connection, approval string) string {
+	return strings.NewReplacer("{pipelineId}", pipeline, "{executionId}", execution, "{connectionId}", connection,
+		"{approvalId}", approval, "{workflowId}", execution).Replace(e.path)
 }
 
 func (e endpoint) nowhere() string {
-	return e.fill(models.NewID("pipeline-"), models.NewID("exec-"), models.NewID("conn-"))
+	execution := models.NewID("exec-")
+	return e.fill(models.NewID("pipeline-"), execution, models.NewID("conn-"), contract.ApprovalID(execution, "check"))
 }
 
 // wantScopes is the specification's: which scope each operation needs, "" where it needs no token.
@@ -68,6 +79,8 @@ var wantScopes = map[string]auth.Scope{
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,
+	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
+	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
 	"getHealth": "", "getReadiness": "", "getDefinitionSchema": "",
 }
 
@@ -167,12 +180,12 @@ func TestRolesAndScopes(t *testing.T) {
 				assert.NotEqual(t, http.StatusUnauthorized, status, who)
 			}
 			for role, scopes := range auth.Roles {
-				check(e.token(string(role)), string(role), slices.Contains(scopes, auth.Scope(op.scope)))
+				check(e.token(string(role)), string(role), slices.ContainsFunc(scopes, op.allows))
 			}
 			for _, scope := range auth.Scopes {
 				claims := e.claims()
 				claims["scope"] = "openid " + string(scope)
-				check(e.sign(claims), string(scope), string(scope) == op.scope)
+				check(e.sign(claims), string(scope), op.allows(scope))
 			}
 		})
 	}
@@ -184,6 +197,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 	e := newEnv(t)
 	execution := e.execution()
 	pipeline := e.do("GET", "/v1/pipelines/executions/"+execution).json()["pipelineId"].(string)
+	approval := e.gate(execution, "late_flights")
 	connection := e.do("GET", "/v1/pipelines/connections").json()["connections"].([]any)[0].(map[string]any)["connectionId"].(string)
 	for _, op := range endpoints(t) {
 		if !strings.Contains(op.path, "{") {
@@ -192,16 +206,18 @@ func TestTenantsAreIsolated(t *testing.T) {
 		t.Run(op.id, func(t *testing.T) {
 			other := e.other()
 			other.T = t
-			foreign := other.do(op.method, op.fill(pipeline, execution, connection), body(`{"bad": `)).
+			foreign := other.do(op.method, op.fill(pipeline, execution, connection, approval), body(`{"bad": `)).
 				problem(http.StatusNotFound, models.CodeNotFound)
 			unknown := other.do(op.method, op.nowhere()).problem(http.StatusNotFound, models.CodeNotFound)
-			nonsense := other.do(op.method, op.fill("x", "%2e%2e", "conn-'--")).problem(http.StatusNotFound, models.CodeNotFound)
+			nonsense := other.do(op.method, op.fill("x", "%2e%2e", "conn-'--", "approval-x")).problem(http.StatusNotFound, models.CodeNotFound)
 			assert.Equal(t, unknown.Detail, foreign.Detail)
 			assert.Equal(t, unknown.Detail, nonsense.Detail)
 		})
 	}
 	e.do("GET", "/v1/pipelines/"+strings.ToUpper(pipeline)).is(http.StatusNotFound)
 	assert.Empty(t, e.gateway.cancelled)
+	assert.Empty(t, e.gateway.stopped)
+	assert.Empty(t, e.gateway.decisions)
 	assert.Empty(t, e.gateway.tested)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/matih/pipeline-service/api/gateway"
@@ -19,8 +20,8 @@ import (
 	"github.com/matih/pipeline-service/models/contract"
 )
 
-// temporal answers as it is told and remembers what it was asked.
-type temporal struct {
+// fakeTemporal answers as it is told and remembers what it was asked.
+type fakeTemporal struct {
 	options  client.StartWorkflowOptions
 	workflow any
 	args     []any
@@ -28,30 +29,34 @@ type temporal struct {
 	err      error
 	getErr   error
 	deadline time.Duration
+	// described, updated and decided are for workflows_test.go.
+	described *workflowservice.DescribeWorkflowExecutionResponse
+	updated   client.UpdateWorkflowOptions
+	decided   contract.Decided
 }
 
-func (f *temporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
 	f.note(ctx)
 	f.options, f.workflow, f.args = o, workflow, args
 	return run{f}, f.err
 }
 
-func (f *temporal) CancelWorkflow(ctx context.Context, _, _ string) error {
+func (f *fakeTemporal) CancelWorkflow(ctx context.Context, _, _ string) error {
 	f.note(ctx)
 	return f.err
 }
 
-func (f *temporal) CheckHealth(context.Context, *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
+func (f *fakeTemporal) CheckHealth(context.Context, *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
 	return &client.CheckHealthResponse{}, f.err
 }
 
-func (f *temporal) note(ctx context.Context) {
+func (f *fakeTemporal) note(ctx context.Context) {
 	if deadline, ok := ctx.Deadline(); ok {
 		f.deadline = time.Until(deadline)
 	}
 }
 
-type run struct{ *temporal }
+type run struct{ *fakeTemporal }
 
 func (r run) GetID() string    { return r.options.ID }
 func (r run) GetRunID() string { return "" }
@@ -72,7 +77,7 @@ var execution = models.Execution{
 }
 
 func TestStartExecution(t *testing.T) {
-	f := &temporal{}
+	f := &fakeTemporal{}
 	require.NoError(t, gateway.New(f).StartExecution(t.Context(), execution))
 	assert.Equal(t, contract.ExecutionWorkflow, f.workflow)
 	assert.Equal(t, []any{contract.ExecutionInput{Tenant: execution.Tenant, ExecutionID: "exec-1"}}, f.args)
@@ -108,11 +113,11 @@ func TestErrors(t *testing.T) {
 		"permission denied": {serviceerror.NewPermissionDenied("x", ""), models.CodeInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gateway.New(&temporal{err: c.err})
+			g := gateway.New(&fakeTemporal{err: c.err})
 			_, testErr := g.TestConnection(t.Context(), execution.Tenant, "conn-1")
-			_, waitErr := gateway.New(&temporal{getErr: c.err}).TestConnection(t.Context(), execution.Tenant, "conn-1")
+			_, waitErr := gateway.New(&fakeTemporal{getErr: c.err}).TestConnection(t.Context(), execution.Tenant, "conn-1")
 			for _, err := range []error{
-				g.StartExecution(t.Context(), execution), g.CancelExecution(t.Context(), "exec-1"), g.Ping(t.Context()), testErr, waitErr,
+				g.StartExecution(t.Context(), execution), g.CancelExecution(t.Context(), execution.Tenant, "exec-1"), g.Ping(t.Context()), testErr, waitErr,
 			} {
 				assert.Equal(t, c.code, models.CodeOf(err))
 				assert.ErrorIs(t, err, c.err, "the log has the cause")
@@ -127,7 +132,7 @@ func TestErrors(t *testing.T) {
 
 func TestTestConnection(t *testing.T) {
 	want := models.ConnectionTest{Connected: true, LatencyMs: 15, Version: "PostgreSQL 16.2"}
-	f := &temporal{result: contract.TestConnectionResult{Test: want}}
+	f := &fakeTemporal{result: contract.TestConnectionResult{Test: want}}
 	got, err := gateway.New(f).TestConnection(t.Context(), execution.Tenant, "conn-1")
 	require.NoError(t, err)
 	assert.Equal(t, want, got)

@@ -44,6 +44,8 @@ var statuses = map[models.Code]int{
 	models.CodePipelineRunning:       http.StatusConflict,
 	models.CodePipelinePaused:        http.StatusConflict,
 	models.CodeExecutionClosed:       http.StatusConflict,
+	models.CodeExecutionRunning:      http.StatusConflict,
+	models.CodeStagedDataExpired:     http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,

@@ -23,6 +23,8 @@ const (
 	CodePipelineRunning       Code = "pipeline_already_running"
 	CodePipelinePaused        Code = "pipeline_paused"
 	CodeExecutionClosed       Code = "execution_closed"
+	CodeExecutionRunning      Code = "execution_running"
+	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"
 	CodePreconditionFailed    Code = "precondition_failed"

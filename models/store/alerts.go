@@ -61,9 +61,12 @@ func (t *Tenant) OpenAlert(ctx context.Context, a models.Alert) error {
 }
 
 // ResolveAlert resolves a pipeline's alert of a rule, if it has one that was last seen no later than now,
-// the time of the good news: what broke after that stays open.
+// the time of the good news: what broke after that stays open. Error: CodeNotFound.
 func (t *Tenant) ResolveAlert(ctx context.Context, pipelineID string, rule models.AlertRule, now time.Time) error {
 	return t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := t.checkPipeline(ctx, tx, pipelineID); err != nil {
+			return err
+		}
 		_, err := tx.NewUpdate().Model(&alertRow{Status: models.AlertResolved, ResolvedAt: at(now)}).
 			Column("status", "resolved_at").
 			Where("tenant_id = ? AND pipeline_id = ? AND rule = ? AND status <> 'RESOLVED'", t.id, pipelineID, rule).
@@ -73,9 +76,12 @@ func (t *Tenant) ResolveAlert(ctx context.Context, pipelineID string, rule model
 }
 
 // UnresolvedAlerts returns the alerts of a pipeline that are not resolved, at most one a rule, in the order they
-// were opened.
+// were opened. Error: CodeNotFound.
 func (t *Tenant) UnresolvedAlerts(ctx context.Context, pipelineID string) (alerts []models.Alert, err error) {
 	err = t.read(ctx, func(db bun.IDB) error {
+		if err := t.checkPipeline(ctx, db, pipelineID); err != nil {
+			return err
+		}
 		var rows []alertRow
 		err := db.NewSelect().Model(&rows).
 			Where("tenant_id = ? AND pipeline_id = ? AND status <> 'RESOLVED'", t.id, pipelineID).OrderExpr("id").Scan(ctx)

@@ -35,6 +35,8 @@ type Gateway interface {
 	StartExecution(ctx context.Context, e models.Execution) error
 	// CancelExecution asks it to cancel; CodeNotFound where none runs.
 	CancelExecution(ctx context.Context, executionID string) error
+	// SetPriority gives its workflow and the tasks that wait the execution's priority; CodeNotFound where none runs.
+	SetPriority(ctx context.Context, e models.Execution) error
 	// TestConnection tests a connection where the workers are, within 30 seconds.
 	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
 }
@@ -61,6 +63,9 @@ type Config struct {
 	// DefaultEstimate is how long an execution is expected to take before its pipeline has completed any;
 	// five minutes unless given.
 	DefaultEstimate time.Duration
+	// Staged reports whether a task's output is still there; without it the store's record is believed, for an API
+	// need not see what workers have staged.
+	Staged func(output string) bool
 	// BodyTimeout bounds how long a request's body may take to arrive; 15 seconds unless given.
 	BodyTimeout time.Duration
 	// MaxFollowers is how many log streams a tenant may have open; 50 unless given.
@@ -127,6 +132,8 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 
 	s.registerPipelines()
 	s.registerExecutions()
+	s.registerReruns()
+	s.registerPriority()
 	s.registerLogs()
 	s.registerConnections()
 	for _, register := range more {

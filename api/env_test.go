@@ -43,6 +43,7 @@ type fakeGateway struct {
 	started   []models.Execution
 	cancelled []string
 	tested    []string
+	urgent    map[string]models.Priority
 	test      models.ConnectionTest
 	err       error
 	startHook func()
@@ -64,6 +65,16 @@ func (g *fakeGateway) CancelExecution(_ context.Context, id string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cancelled = append(g.cancelled, id)
+	return g.err
+}
+
+func (g *fakeGateway) SetPriority(_ context.Context, e models.Execution) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.urgent == nil {
+		g.urgent = map[string]models.Priority{}
+	}
+	g.urgent[e.ID] = e.Priority
 	return g.err
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/matih/pipeline-service/api/gateway"
@@ -28,7 +29,10 @@ type temporal struct {
 	err      error
 	getErr   error
 	deadline time.Duration
+	service  workflowservice.WorkflowServiceClient
 }
+
+func (f *temporal) WorkflowService() workflowservice.WorkflowServiceClient { return f.service }
 
 func (f *temporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
 	f.note(ctx)
@@ -73,7 +77,7 @@ var execution = models.Execution{
 
 func TestStartExecution(t *testing.T) {
 	f := &temporal{}
-	require.NoError(t, gateway.New(f).StartExecution(t.Context(), execution))
+	require.NoError(t, gateway.New(f, "default").StartExecution(t.Context(), execution))
 	assert.Equal(t, contract.ExecutionWorkflow, f.workflow)
 	assert.Equal(t, []any{contract.ExecutionInput{Tenant: execution.Tenant, ExecutionID: "exec-1"}}, f.args)
 	assert.Equal(t, "exec-1", f.options.ID)
@@ -91,7 +95,7 @@ func TestStartExecution(t *testing.T) {
 	assert.Positive(t, f.deadline)
 
 	f.err = serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "")
-	assert.NoError(t, gateway.New(f).StartExecution(t.Context(), execution), "again is a success")
+	assert.NoError(t, gateway.New(f, "default").StartExecution(t.Context(), execution), "again is a success")
 }
 
 func TestErrors(t *testing.T) {
@@ -108,9 +112,9 @@ func TestErrors(t *testing.T) {
 		"permission denied": {serviceerror.NewPermissionDenied("x", ""), models.CodeInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gateway.New(&temporal{err: c.err})
+			g := gateway.New(&temporal{err: c.err}, "default")
 			_, testErr := g.TestConnection(t.Context(), execution.Tenant, "conn-1")
-			_, waitErr := gateway.New(&temporal{getErr: c.err}).TestConnection(t.Context(), execution.Tenant, "conn-1")
+			_, waitErr := gateway.New(&temporal{getErr: c.err}, "default").TestConnection(t.Context(), execution.Tenant, "conn-1")
 			for _, err := range []error{
 				g.StartExecution(t.Context(), execution), g.CancelExecution(t.Context(), "exec-1"), g.Ping(t.Context()), testErr, waitErr,
 			} {
@@ -128,7 +132,7 @@ func TestErrors(t *testing.T) {
 func TestTestConnection(t *testing.T) {
 	want := models.ConnectionTest{Connected: true, LatencyMs: 15, Version: "PostgreSQL 16.2"}
 	f := &temporal{result: contract.TestConnectionResult{Test: want}}
-	got, err := gateway.New(f).TestConnection(t.Context(), execution.Tenant, "conn-1")
+	got, err := gateway.New(f, "default").TestConnection(t.Context(), execution.Tenant, "conn-1")
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, contract.ConnectionTestWorkflow, f.workflow)

@@ -129,6 +129,8 @@ type Plan struct {
 type PlannedTask struct {
 	Name string
 	Kind models.TaskKind
+	// Reused says that an earlier execution's result stands for the task's, which does not run.
+	Reused bool `json:",omitempty"`
 	// After are the indexes in Plan.Tasks of the tasks that must have succeeded before.
 	After []int `json:",omitempty"`
 }

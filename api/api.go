@@ -42,6 +42,8 @@ type Gateway interface {
 	CancelWorkflow(ctx context.Context, workflowID string) error
 	// Decide hands a decision to an approval; the code of its error says why it does not count.
 	Decide(ctx context.Context, approvalID, updateID string, d contract.Decision) (contract.Decided, error)
+	// SetPriority gives its workflow and the tasks that wait the execution's priority; CodeNotFound where none runs.
+	SetPriority(ctx context.Context, e models.Execution) error
 	// TestConnection tests a connection where the workers are, within 30 seconds.
 	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
 }
@@ -68,6 +70,9 @@ type Config struct {
 	// DefaultEstimate is how long an execution is expected to take before its pipeline has completed any;
 	// five minutes unless given.
 	DefaultEstimate time.Duration
+	// Staged reports whether a task's output is still there; without it the store's record is believed, for an API
+	// need not see what workers have staged.
+	Staged func(output string) bool
 	// BodyTimeout bounds how long a request's body may take to arrive; 15 seconds unless given.
 	BodyTimeout time.Duration
 	// MaxFollowers is how many log streams a tenant may have open; 50 unless given.
@@ -134,6 +139,8 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 
 	s.registerPipelines()
 	s.registerExecutions()
+	s.registerReruns()
+	s.registerPriority()
 	s.registerLogs()
 	s.registerConnections()
 	s.registerApprovals()

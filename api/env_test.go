@@ -48,6 +48,7 @@ type fakeGateway struct {
 	workflows map[string]models.Workflow
 	decisions map[string]contract.Decision // by update id
 	decided   contract.Decided
+	urgent    map[string]models.Priority
 	test      models.ConnectionTest
 	err       error
 	startHook func()
@@ -97,6 +98,16 @@ func (g *fakeGateway) Decide(_ context.Context, _, updateID string, d contract.D
 	}
 	g.decisions[updateID] = d
 	return g.decided, g.err
+}
+
+func (g *fakeGateway) SetPriority(_ context.Context, e models.Execution) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.urgent == nil {
+		g.urgent = map[string]models.Priority{}
+	}
+	g.urgent[e.ID] = e.Priority
+	return g.err
 }
 
 func (g *fakeGateway) TestConnection(_ context.Context, _ models.TenantID, id string) (models.ConnectionTest, error) {

@@ -50,6 +50,8 @@ var statuses = map[models.Code]int{
 	models.CodeSelfApproval:          http.StatusForbidden,
 	models.CodeNothingWaiting:        http.StatusConflict,
 	models.CodeSeveralWaiting:        http.StatusConflict,
+	models.CodeExecutionRunning:      http.StatusConflict,
+	models.CodeStagedDataExpired:     http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,

@@ -43,6 +43,13 @@ var (
 		"estimatedDurationMs": 300000, "submittedBy": "engineer@acme.com", "submittedAt": "2026-02-12T10:30:00Z",
 		"startedAt": "2026-02-12T10:30:05Z"
 	}`)
+	exampleRerun          = json.RawMessage(`{"from": "failed"}`)
+	exampleRerunSubmitted = json.RawMessage(`{
+		"executionId": "exec-01khk3b2c6x9m4q7t1w8v5n0d3", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "status": "QUEUED",
+		"engine": "temporal", "priority": "NORMAL", "definitionVersion": 1, "estimatedDurationMs": 300000,
+		"submittedAt": "2026-02-12T10:45:00Z", "rerunOf": "exec-01khk2vq4e8w2n7r5z0y9p6k3m"
+	}`)
+	examplePriority  = json.RawMessage(`{"priority": "CRITICAL"}`)
 	exampleCancelled = json.RawMessage(`{"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
 	exampleApproval  = json.RawMessage(`{
 		"approvalId": "approval-exec-01khk2vq4e8w2n7r5z0y9p6k3m-amount_positive", "executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m",

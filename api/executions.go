@@ -47,6 +47,7 @@ type SubmittedView struct {
 	DefinitionVersion   int                    `json:"definitionVersion" doc:"The version of the definition it runs."`
 	EstimatedDurationMs int64                  `json:"estimatedDurationMs" doc:"The median of the pipeline's last completed executions on this engine, else a fixed guess."`
 	SubmittedAt         time.Time              `json:"submittedAt"`
+	RerunOf             string                 `json:"rerunOf,omitempty" doc:"The execution it runs again."`
 }
 
 // ExecutionView is an execution as the API shows it.
@@ -60,6 +61,7 @@ type ExecutionView struct {
 	Engine              models.Engine          `json:"engine"`
 	Priority            models.Priority        `json:"priority"`
 	Trigger             models.Trigger         `json:"trigger"`
+	RerunOf             string                 `json:"rerunOf,omitempty" doc:"The execution it runs again."`
 	Parameters          Object                 `json:"parameters,omitempty" doc:"The values given; only where one execution is asked for."`
 	Progress            Progress               `json:"progress"`
 	Metrics             Metrics                `json:"metrics"`
@@ -227,10 +229,15 @@ func (s *service) execute(ctx context.Context, in *executeInput) (*executeOutput
 			return nil, err
 		}
 	}
+	return submitted(e), nil
+}
+
+// submitted answers with an execution that has just been submitted.
+func submitted(e models.Execution) *executeOutput {
 	return &executeOutput{Location: "/v1/pipelines/executions/" + e.ID, Body: SubmittedView{
-		ExecutionID: e.ID, PipelineID: e.PipelineID, Status: e.Status, Engine: e.Engine, Priority: e.Priority,
+		ExecutionID: e.ID, PipelineID: e.PipelineID, Status: e.Status, Engine: e.Engine, Priority: e.Priority, RerunOf: e.RerunOf,
 		DefinitionVersion: e.Version, EstimatedDurationMs: e.EstimatedDuration.Milliseconds(), SubmittedAt: e.SubmittedAt.UTC(),
-	}}, nil
+	}}
 }
 
 // engine is what an execution runs on: the override, else the definition's, else the service's default.
@@ -243,9 +250,13 @@ func (s *service) engine(override *EngineOverride, d *definition.Definition) (mo
 		engine = models.Engine(*override)
 	}
 	if engine == models.EngineAirflow && !s.AirflowConfigured {
-		return "", models.Errorf(models.CodeAirflowNotConfigured, "this service has no Airflow to run executions on")
+		return "", noAirflow()
 	}
 	return engine, nil
+}
+
+func noAirflow() error {
+	return models.Errorf(models.CodeAirflowNotConfigured, "this service has no Airflow to run executions on")
 }
 
 // start starts an execution's workflow. Where that fails, or may have failed, the execution is closed, so that the
@@ -334,7 +345,7 @@ func (s *service) cancel(ctx context.Context, id string) (models.ExecutionStatus
 func (s *service) viewExecution(e models.Execution) ExecutionView {
 	v := ExecutionView{
 		ExecutionID: e.ID, PipelineID: e.PipelineID, PipelineName: e.PipelineName, DefinitionVersion: e.Version,
-		Status: e.Status, StatusReason: e.StatusReason, Engine: e.Engine, Priority: e.Priority, Trigger: e.Trigger,
+		Status: e.Status, StatusReason: e.StatusReason, Engine: e.Engine, Priority: e.Priority, Trigger: e.Trigger, RerunOf: e.RerunOf,
 		Progress: Progress{
 			TotalTasks: e.TotalTasks, CompletedTasks: e.CompletedTasks, CurrentTask: e.CurrentTask, Percentage: percentage(e),
 		},

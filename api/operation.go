@@ -101,7 +101,7 @@ func (op *operation) failures() []models.Code {
 	if op.Load != nil {
 		codes = append(codes, models.CodeNotFound)
 	}
-	if op.Method == http.MethodPost || op.Method == http.MethodPut {
+	if op.Method == http.MethodPost || op.Method == http.MethodPut || op.Method == http.MethodPatch {
 		codes = append(codes, models.CodeBodyTooLarge, models.CodeUnsupportedMediaType, models.CodeRequestTimeout)
 	}
 	if op.Method == http.MethodPost {

@@ -29,6 +29,8 @@ const (
 	CodeSelfApproval          Code = "self_approval"
 	CodeNothingWaiting        Code = "nothing_waiting"
 	CodeSeveralWaiting        Code = "several_waiting"
+	CodeExecutionRunning      Code = "execution_running"
+	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"
 	CodePreconditionFailed    Code = "precondition_failed"

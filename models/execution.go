@@ -74,6 +74,8 @@ type Execution struct {
 	Engine       Engine
 	Priority     Priority
 	Trigger      Trigger
+	// RerunOf is the execution this one runs again, "" for any other.
+	RerunOf string
 	// Parameters are the values given at execute, a JSON object; declared defaults are not in it.
 	Parameters json.RawMessage
 	// ExecutionDate is the time the run stands for: the due time of a schedule, else the submission.

@@ -35,18 +35,26 @@ const heartbeatThrottle = time.Second
 // Config is what a worker needs.
 type Config struct {
 	Client client.Client
-	Store  *store.Store
-	Log    *slog.Logger
+	// Namespace is the client's.
+	Namespace string
+	Store     *store.Store
+	Log       *slog.Logger
+	// Deployment is the version this worker is.
+	Deployment Deployment
+	// TenantWeights are the shares of tenants that are not 1; nil leaves Temporal's as they are.
+	TenantWeights map[models.TenantID]float32
 	// TaskRunner is the path of the task-runner program.
 	TaskRunner string
 	// StagingDir holds what tasks hand to each other. Workers that share queues share it.
 	StagingDir string
-	// StagingRetention is how long staged data outlive their execution.
-	StagingRetention time.Duration
-	Secrets          protocol.Secrets
-	LocalRoots       []LocalRoot
-	EgressAllow      []string
-	EgressDeny       []string
+	// StagingRetention is how long staged data outlive their execution, QuarantineRetention how long quarantined
+	// rows do; they stay at least as long.
+	StagingRetention    time.Duration
+	QuarantineRetention time.Duration
+	Secrets             protocol.Secrets
+	LocalRoots          []LocalRoot
+	EgressAllow         []string
+	EgressDeny          []string
 	// TaskSlots is how many tasks run at once, WarmProcesses how many processes wait for one.
 	TaskSlots     int
 	WarmProcesses int
@@ -62,8 +70,7 @@ type LocalRoot struct {
 
 // Worker runs workflows and activities until it is stopped.
 type Worker struct {
-	client  client.Client
-	log     *slog.Logger
+	config  Config
 	pool    *task.Pool
 	control worker.Worker
 	tasks   worker.Worker
@@ -81,11 +88,16 @@ func New(c Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{client: c.Client, log: c.Log, pool: task.NewPool(c.TaskRunner, c.WarmProcesses, processEnv(c.Secrets), c.Log)}
+	deployment, err := c.Deployment.options()
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{config: c, pool: task.NewPool(c.TaskRunner, c.WarmProcesses, processEnv(c.Secrets), c.Log)}
 	w.control = worker.New(c.Client, contract.QueueControl, worker.Options{
 		MaxConcurrentActivityTaskPollers: 4,
 		WorkerStopTimeout:                10 * time.Second,
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
+		DeploymentOptions:                deployment,
 	})
 	w.tasks = worker.New(c.Client, contract.QueueTasks, worker.Options{
 		DisableWorkflowWorker:              true,
@@ -93,6 +105,7 @@ func New(c Config) (*Worker, error) {
 		MaxConcurrentActivityTaskPollers:   4,
 		WorkerStopTimeout:                  10 * time.Second,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		DeploymentOptions:                  deployment,
 	})
 	workflows.Register(w.control)
 	registerActivities(w.control, w.tasks, activitySet{
@@ -103,7 +116,7 @@ func New(c Config) (*Worker, error) {
 		approvals:  &record.Approvals{Store: c.Store, Plans: plans, Log: c.Log},
 		cancels:    &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
 		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Log: c.Log,
-			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention},
+			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention, QuarantineRetention: c.QuarantineRetention},
 	})
 	return w, nil
 }
@@ -119,8 +132,11 @@ func (c Config) access(tenant models.TenantID) protocol.Access {
 	return a
 }
 
-// Start begins to poll and makes sure that maintenance is scheduled.
+// Start begins to poll and makes sure that maintenance is scheduled and tenants have their weights.
 func (w *Worker) Start(ctx context.Context) error {
+	if err := w.setWeights(ctx); err != nil {
+		return err
+	}
 	if err := w.scheduleMaintenance(ctx); err != nil {
 		return err
 	}
@@ -143,7 +159,7 @@ func (w *Worker) Stop() {
 }
 
 func (w *Worker) scheduleMaintenance(ctx context.Context) error {
-	_, err := w.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+	_, err := w.config.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID:      contract.MaintenanceScheduleID,
 		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: maintenanceEvery}}},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,

@@ -38,7 +38,21 @@ func newGraph(tasks []contract.PlannedTask) *graph {
 			g.ready = append(g.ready, i)
 		}
 	}
+	for i, t := range tasks {
+		if t.Reused {
+			g.pass(i)
+		}
+	}
 	return g
+}
+
+// pass counts a task as succeeded that does not run.
+func (g *graph) pass(i int) {
+	if g.state[i] == waiting {
+		g.state[i] = running
+		g.running++
+		g.succeed(i)
+	}
 }
 
 // resume marks the tasks that an earlier run of the workflow saw succeed.
@@ -49,9 +63,7 @@ func (g *graph) resume(names []string) {
 	}
 	for i, t := range g.tasks {
 		if done[t.Name] {
-			g.state[i] = running
-			g.running++
-			g.succeed(i)
+			g.pass(i)
 		}
 	}
 }

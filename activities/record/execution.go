@@ -46,7 +46,27 @@ func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (con
 	if err := t.PlanExecution(ctx, in.ExecutionID, tasks); err != nil {
 		return contract.Plan{}, err
 	}
-	return toContract(p), nil
+	planned := toContract(p)
+	if e.RerunOf != "" {
+		err = markReused(ctx, t, e.ID, planned.Tasks)
+	}
+	return planned, err
+}
+
+// markReused marks the tasks of a re-run that do not run; its submission has written down which.
+func markReused(ctx context.Context, t *store.Tenant, execution string, tasks []contract.PlannedTask) error {
+	runs, err := t.TaskRuns(ctx, execution)
+	if err != nil {
+		return err
+	}
+	reused := make(map[string]bool, len(runs))
+	for _, run := range runs {
+		reused[run.Name] = run.State == models.TaskReused
+	}
+	for i := range tasks {
+		tasks[i].Reused = reused[tasks[i].Name]
+	}
+	return nil
 }
 
 // notThere makes a missing execution final: no retry brings a row back.

@@ -33,6 +33,8 @@ type Maintenance struct {
 	StagingDir string
 	// StagingRetention is how long staged data outlive their execution.
 	StagingRetention time.Duration
+	// QuarantineRetention is how long quarantined rows do; they stay at least as long.
+	QuarantineRetention time.Duration
 }
 
 // Reconcile starts the workflows whose start was lost between the row and Temporal, repeats

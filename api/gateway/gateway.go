@@ -34,15 +34,21 @@ type Temporal interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	UpdateWorkflow(ctx context.Context, options client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error)
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
+	WorkflowService() workflowservice.WorkflowServiceClient
 }
 
 var _ Temporal = (client.Client)(nil)
 
 // Gateway speaks to one Temporal namespace. It is safe for concurrent use.
-type Gateway struct{ temporal Temporal }
+type Gateway struct {
+	temporal  Temporal
+	namespace string
+}
 
-// New makes a Gateway.
-func New(temporal Temporal) *Gateway { return &Gateway{temporal: temporal} }
+// New makes a Gateway to a namespace, which is the client's.
+func New(temporal Temporal, namespace string) *Gateway {
+	return &Gateway{temporal: temporal, namespace: namespace}
+}
 
 // StartExecution starts the workflow of an execution. Starting it again, even after it has ended, is a success
 // and changes nothing. The error has CodeUnavailable where Temporal did not answer, and the workflow may

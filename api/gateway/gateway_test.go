@@ -29,11 +29,14 @@ type fakeTemporal struct {
 	err      error
 	getErr   error
 	deadline time.Duration
+	service  workflowservice.WorkflowServiceClient
 	// described, updated and decided are for workflows_test.go.
 	described *workflowservice.DescribeWorkflowExecutionResponse
 	updated   client.UpdateWorkflowOptions
 	decided   contract.Decided
 }
+
+func (f *fakeTemporal) WorkflowService() workflowservice.WorkflowServiceClient { return f.service }
 
 func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
 	f.note(ctx)
@@ -78,7 +81,7 @@ var execution = models.Execution{
 
 func TestStartExecution(t *testing.T) {
 	f := &fakeTemporal{}
-	require.NoError(t, gateway.New(f).StartExecution(t.Context(), execution))
+	require.NoError(t, gateway.New(f, "default").StartExecution(t.Context(), execution))
 	assert.Equal(t, contract.ExecutionWorkflow, f.workflow)
 	assert.Equal(t, []any{contract.ExecutionInput{Tenant: execution.Tenant, ExecutionID: "exec-1"}}, f.args)
 	assert.Equal(t, "exec-1", f.options.ID)
@@ -96,7 +99,7 @@ func TestStartExecution(t *testing.T) {
 	assert.Positive(t, f.deadline)
 
 	f.err = serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "")
-	assert.NoError(t, gateway.New(f).StartExecution(t.Context(), execution), "again is a success")
+	assert.NoError(t, gateway.New(f, "default").StartExecution(t.Context(), execution), "again is a success")
 }
 
 func TestErrors(t *testing.T) {
@@ -113,9 +116,9 @@ func TestErrors(t *testing.T) {
 		"permission denied": {serviceerror.NewPermissionDenied("x", ""), models.CodeInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gateway.New(&fakeTemporal{err: c.err})
+			g := gateway.New(&fakeTemporal{err: c.err}, "default")
 			_, testErr := g.TestConnection(t.Context(), execution.Tenant, "conn-1")
-			_, waitErr := gateway.New(&fakeTemporal{getErr: c.err}).TestConnection(t.Context(), execution.Tenant, "conn-1")
+			_, waitErr := gateway.New(&fakeTemporal{getErr: c.err}, "default").TestConnection(t.Context(), execution.Tenant, "conn-1")
 			for _, err := range []error{
 				g.StartExecution(t.Context(), execution), g.CancelExecution(t.Context(), execution.Tenant, "exec-1"), g.Ping(t.Context()), testErr, waitErr,
 			} {
@@ -133,7 +136,7 @@ func TestErrors(t *testing.T) {
 func TestTestConnection(t *testing.T) {
 	want := models.ConnectionTest{Connected: true, LatencyMs: 15, Version: "PostgreSQL 16.2"}
 	f := &fakeTemporal{result: contract.TestConnectionResult{Test: want}}
-	got, err := gateway.New(f).TestConnection(t.Context(), execution.Tenant, "conn-1")
+	got, err := gateway.New(f, "default").TestConnection(t.Context(), execution.Tenant, "conn-1")
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, contract.ConnectionTestWorkflow, f.workflow)

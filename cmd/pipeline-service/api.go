@@ -13,7 +13,9 @@ func newAPICommand() *cobra.Command {
 	var o struct {
 		shared
 		role.APIOptions
-		address string
+		tenants    role.TenantOptions
+		stagingDir string
+		address    string
 	}
 	cmd := &cobra.Command{
 		Use:   "api",
@@ -21,22 +23,32 @@ func newAPICommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return o.run(ctx, func(p process) error { return serveAPI(ctx, p, o.APIOptions, o.address) })
+			return o.run(ctx, func(p process) error {
+				if _, err := o.tenants.Apply(p.store); err != nil {
+					return err
+				}
+				return serveAPI(ctx, p, o.APIOptions, o.stagingDir, o.address)
+			})
 		},
 	}
 	o.shared.addFlags(cmd.Flags())
 	o.APIOptions.AddFlags(cmd.Flags())
+	o.tenants.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&o.stagingDir, "staging-dir", "",
+		"the workers' staging directory, if it can be seen from here: re-runs then look whether data are there before they start")
 	cmd.Flags().StringVar(&o.address, "listen", ":8000", "address of the API; port 0 picks one")
 	return cmd
 }
 
 // serveAPI serves until ctx ends or the server fails.
-func serveAPI(ctx context.Context, p process, o role.APIOptions, address string) error {
+func serveAPI(ctx context.Context, p process, o role.APIOptions, stagingDir, address string) error {
 	l, err := listen(address)
 	if err != nil {
 		return err
 	}
-	handler, err := o.New(ctx, role.APIParts{Client: p.client, Store: p.store, Log: p.log, Stopping: ctx.Done()})
+	handler, err := o.New(ctx, role.APIParts{
+		Client: p.client, Namespace: p.namespace, Store: p.store, Log: p.log, Stopping: ctx.Done(), StagingDir: stagingDir,
+	})
 	if err != nil {
 		_ = l.Close()
 		return err

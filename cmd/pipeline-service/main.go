@@ -59,6 +59,8 @@ type process struct {
 	log    *slog.Logger
 	store  *store.Store
 	client client.Client
+	// namespace is the client's.
+	namespace string
 }
 
 // run opens the database and dials Temporal, does the work and closes both.
@@ -80,7 +82,7 @@ func (o *shared) run(ctx context.Context, work func(process) error) (err error) 
 		return err
 	}
 	defer c.Close()
-	return work(process{log: log, store: s, client: c})
+	return work(process{log: log, store: s, client: c, namespace: o.temporal.Namespace})
 }
 
 // listen opens the port a server serves on.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/matih/pipeline-service/cmd/internal/boot"
+	"github.com/matih/pipeline-service/cmd/internal/boot/role"
 	"github.com/matih/pipeline-service/cmd/standalone/internal/temporald"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
@@ -19,6 +20,8 @@ type backends struct {
 	temporal *temporald.Server
 	client   client.Client
 	store    *store.Store
+	// stagingDir is known once the worker has started.
+	stagingDir string
 }
 
 // startBackends starts Temporal and opens the database at the same time.
@@ -74,16 +77,22 @@ var loopback = []string{"127.0.0.0/8", "::1/128"}
 
 // startWorker starts the worker with what it keeps in the data directory.
 func (o *options) startWorker(ctx context.Context, dir *dataDir, b *backends, log *slog.Logger, started *closers) error {
+	weights, err := o.tenants.Apply(b.store)
+	if err != nil {
+		return err
+	}
 	settings := o.worker
 	settings.EgressAllow = slices.Concat(settings.EgressAllow, loopback)
-	var err error
 	if settings.StagingDir, err = dir.orIn(settings.StagingDir, "staging"); err != nil {
 		return err
 	}
 	if settings.SecretsDir, err = dir.orIn(settings.SecretsDir, "secrets"); err != nil {
 		return err
 	}
-	w, err := settings.New(b.client, b.store, log)
+	b.stagingDir = settings.StagingDir
+	w, err := settings.New(role.WorkerParts{
+		Client: b.client, Namespace: temporald.Namespace, Store: b.store, Log: log, Weights: weights,
+	})
 	if err != nil {
 		return err
 	}

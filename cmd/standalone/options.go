@@ -22,6 +22,7 @@ type options struct {
 	log       boot.LogOptions
 	api       role.APIOptions
 	worker    role.WorkerOptions
+	tenants   role.TenantOptions
 }
 
 func (o *options) addFlags(flags *pflag.FlagSet) {
@@ -34,6 +35,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.log.AddFlags(flags, "text")
 	o.api.AddFlags(flags)
 	o.worker.AddFlags(flags)
+	o.tenants.AddFlags(flags)
 	flags.Lookup("staging-dir").Usage += " (default: staging in the data directory)"
 	flags.Lookup("secrets-dir").Usage += " (default: secrets in the data directory)"
 	flags.Lookup("egress-allow").Usage += "; loopback is always allowed here"

@@ -14,6 +14,7 @@ import (
 	"github.com/matih/pipeline-service/cmd/internal/boot"
 	"github.com/matih/pipeline-service/cmd/internal/boot/role"
 	"github.com/matih/pipeline-service/cmd/standalone/internal/signer"
+	"github.com/matih/pipeline-service/cmd/standalone/internal/temporald"
 )
 
 // running is a standalone that is ready.
@@ -56,7 +57,8 @@ func (o *options) serve(ctx context.Context, out io.Writer, ready func(context.C
 		return err
 	}
 	handler, err := o.api.New(ctx, role.APIParts{
-		Client: b.client, Store: b.store, Log: log, Issuers: []auth.Issuer{own.Issuer()}, Stopping: ctx.Done(),
+		Client: b.client, Namespace: temporald.Namespace, Store: b.store, Log: log, Issuers: []auth.Issuer{own.Issuer()},
+		Stopping: ctx.Done(), StagingDir: b.stagingDir,
 	})
 	if err != nil {
 		return err

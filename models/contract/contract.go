@@ -137,6 +137,8 @@ type PlannedTask struct {
 	Kind models.TaskKind
 	// Gate says that the task, a sink, needs an approval before it runs.
 	Gate bool `json:",omitempty"`
+	// Reused says that an earlier execution's result stands for the task's, which does not run.
+	Reused bool `json:",omitempty"`
 	// After are the indexes in Plan.Tasks of the tasks that must have succeeded before.
 	After []int `json:",omitempty"`
 }

@@ -29,6 +29,7 @@ type executionRow struct {
 	EstimatedMicros int64
 	MaxActiveRuns   int
 	RunSlot         *int // see runSlot; nil when terminal
+	RerunOf         string
 
 	TotalTasks     int
 	CompletedTasks int
@@ -49,7 +50,7 @@ func newExecutionRow(e models.Execution) *executionRow {
 		TenantID: e.Tenant, ID: e.ID, PipelineID: e.PipelineID, PipelineName: e.PipelineName, Version: e.Version,
 		Status: e.Status, StatusReason: e.StatusReason, Engine: e.Engine, Priority: e.Priority, TriggerType: e.Trigger,
 		Parameters: string(e.Parameters), ExecutionDate: at(e.ExecutionDate), LastRun: at(e.LastRun),
-		EstimatedMicros: e.EstimatedDuration.Microseconds(), MaxActiveRuns: e.MaxActiveRuns,
+		EstimatedMicros: e.EstimatedDuration.Microseconds(), MaxActiveRuns: e.MaxActiveRuns, RerunOf: e.RerunOf,
 		SubmittedBy: e.SubmittedBy, SubmittedAt: at(e.SubmittedAt),
 	}
 }
@@ -59,7 +60,7 @@ func (r *executionRow) model() models.Execution {
 		ID: r.ID, Tenant: r.TenantID, PipelineID: r.PipelineID, PipelineName: r.PipelineName, Version: r.Version,
 		Status: r.Status, StatusReason: r.StatusReason, Engine: r.Engine, Priority: r.Priority, Trigger: r.TriggerType,
 		Parameters: rawJSON(r.Parameters), ExecutionDate: r.ExecutionDate.Time, LastRun: r.LastRun.Time,
-		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, MaxActiveRuns: r.MaxActiveRuns,
+		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, MaxActiveRuns: r.MaxActiveRuns, RerunOf: r.RerunOf,
 		TotalTasks: r.TotalTasks, CompletedTasks: r.CompletedTasks, CurrentTask: r.CurrentTask,
 		RowsProcessed: r.RowsProcessed, BytesProcessed: r.BytesProcessed, Error: unmarshalError(r.Error),
 		SubmittedBy: r.SubmittedBy, SubmittedAt: r.SubmittedAt.Time, StartedAt: r.StartedAt.Time, EndedAt: r.EndedAt.Time,
@@ -114,6 +115,15 @@ func (r *taskRow) completed() int {
 		return 1
 	}
 	return 0
+}
+
+// read is what a task adds to the rows and bytes that its execution's sources have read. One that is reused
+// has read nothing this time.
+func (r *taskRow) read() (rows, bytes int64) {
+	if r.Kind != models.TaskSource || r.State == models.TaskReused {
+		return 0, 0
+	}
+	return r.RowsIn, r.BytesIn
 }
 
 func marshalError(e *models.ExecutionError) (string, error) {

@@ -59,6 +59,9 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 		if err := t.saveExecution(ctx, tx, row, "status", "status_reason", "error", "ended_at", "run_slot"); err != nil {
 			return err
 		}
+		if err := t.retain(ctx, tx, id, end.At); err != nil {
+			return err
+		}
 		if finished, err = t.execution(ctx, tx, id); err != nil {
 			return err
 		}

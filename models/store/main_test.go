@@ -91,8 +91,8 @@ func checkInvariants(t *testing.T, s *Store) {
 			SELECT COUNT(*) FROM executions AS e JOIN (
 				SELECT tenant_id, execution_id,
 					SUM(CASE WHEN state IN ('SUCCEEDED', 'REUSED') THEN 1 ELSE 0 END) AS completed, COUNT(*) AS total,
-					SUM(CASE WHEN kind = 'source' THEN rows_in ELSE 0 END) AS rows_in,
-					SUM(CASE WHEN kind = 'source' THEN bytes_in ELSE 0 END) AS bytes_in
+					SUM(CASE WHEN kind = 'source' AND state <> 'REUSED' THEN rows_in ELSE 0 END) AS rows_in,
+					SUM(CASE WHEN kind = 'source' AND state <> 'REUSED' THEN bytes_in ELSE 0 END) AS bytes_in
 				FROM task_runs GROUP BY tenant_id, execution_id
 			) AS t ON t.tenant_id = e.tenant_id AND t.execution_id = e.id
 			WHERE e.completed_tasks <> t.completed OR e.total_tasks <> t.total

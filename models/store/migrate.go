@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/migrate"
 
 	"github.com/matih/pipeline-service/models"
@@ -76,8 +77,25 @@ func newMigrator(db *bun.DB) (*migrate.Migrator, error) {
 		migrate.WithTableName("schema_migrations"),
 		migrate.WithLocksTableName("schema_migration_locks"),
 		migrate.WithMarkAppliedOnSuccess(true),
-		migrate.WithTemplateData(migrations.TypesOf(db.Dialect().Name())),
+		migrate.WithTemplateData(schema{Types: migrations.TypesOf(db.Dialect().Name()), db: db}),
 	), nil
+}
+
+// schema is what a migration's template may use.
+type schema struct {
+	migrations.Types
+	db *bun.DB
+}
+
+// Has reports whether a table has a column at the moment its migration begins.
+func (s schema) Has(table, column string) (bool, error) {
+	query := "SELECT COUNT(*) FROM pragma_table_info(?) WHERE name = ?"
+	if s.db.Dialect().Name() == dialect.PG {
+		query = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = ? AND column_name = ?"
+	}
+	var n int
+	err := s.db.NewRaw(query, table, column).Scan(context.Background(), &n)
+	return n > 0, err
 }
 
 func migrationNames(all migrate.MigrationSlice) []string {

@@ -77,7 +77,7 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 // checkPipelineQuota runs after the counters have been changed, so that its transaction holds their
 // lock: of two that want the last place one sees the other's.
 func (t *Tenant) checkPipelineQuota(ctx context.Context, tx bun.Tx) error {
-	quota := t.store.Quotas.Pipelines
+	quota := t.store.quotasOf(t.id).Pipelines
 	if quota == 0 {
 		return nil
 	}

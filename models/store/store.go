@@ -14,6 +14,8 @@ import (
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
+
+	"github.com/matih/pipeline-service/models"
 )
 
 // Quotas bound what one tenant may have; 0 is no bound.
@@ -27,8 +29,10 @@ var DefaultQuotas = Quotas{OpenExecutions: 1000, Pipelines: 10_000}
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	// Quotas may be changed before the store is first used.
-	Quotas Quotas
+	// Quotas are every tenant's, but for those that TenantQuotas names. Both may be changed before the store
+	// is first used.
+	Quotas       Quotas
+	TenantQuotas map[models.TenantID]Quotas
 
 	// reader and writer are the same pool on PostgreSQL. On SQLite, which has one writer at a time, the
 	// writer is a single connection: transactions queue in this process instead of failing as busy.
@@ -59,6 +63,14 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// quotasOf returns what one tenant may have.
+func (s *Store) quotasOf(id models.TenantID) Quotas {
+	if q, ok := s.TenantQuotas[id]; ok {
+		return q
+	}
+	return s.Quotas
 }
 
 // Close closes every connection.

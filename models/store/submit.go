@@ -29,6 +29,12 @@ type runSlot struct {
 // Errors: CodeNotFound (archived pipelines, too), CodePipelinePaused, CodePipelineRunning with the IDs of
 // the open executions where e.MaxActiveRuns are open, CodeQuotaExceeded.
 func (t *Tenant) SubmitExecution(ctx context.Context, e models.Execution) (models.Execution, error) {
+	return t.submit(ctx, e, func(context.Context, bun.Tx, *executionRow) error { return nil })
+}
+
+// submit is SubmitExecution with a plan: that writes what belongs to the execution besides its row, whose
+// columns it may change.
+func (t *Tenant) submit(ctx context.Context, e models.Execution, plan func(context.Context, bun.Tx, *executionRow) error) (models.Execution, error) {
 	e.Tenant, e.Status, e.MaxActiveRuns = t.id, models.ExecutionQueued, max(e.MaxActiveRuns, 1)
 	if e.SubmittedAt.IsZero() {
 		e.SubmittedAt = time.Now()
@@ -49,6 +55,9 @@ func (t *Tenant) SubmitExecution(ctx context.Context, e models.Execution) (model
 			return err
 		}
 		if err := t.takeSlot(ctx, tx, row); err != nil {
+			return err
+		}
+		if err := plan(ctx, tx, row); err != nil {
 			return err
 		}
 		changes.execution(row.PipelineID, row.Status, 1)
@@ -85,7 +94,8 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 	return nil
 }
 
-// estimate fills in LastRun and EstimatedMicros from the pipeline's history.
+// estimate fills in LastRun and EstimatedMicros from the pipeline's history. A re-run stands for the same
+// time as what it runs again, so it keeps that one's LastRun.
 func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) error {
 	completed := func(rows *[]executionRow) *bun.SelectQuery {
 		return tx.NewSelect().Model(rows).Column("started_at", "ended_at").
@@ -95,7 +105,7 @@ func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) err
 	if err := completed(&last).Limit(1).Scan(ctx); err != nil {
 		return err
 	}
-	if len(last) == 1 {
+	if len(last) == 1 && row.RerunOf == "" {
 		row.LastRun = last[0].StartedAt
 	}
 	err := completed(&alike).Where("engine = ? AND started_at IS NOT NULL", row.Engine).Limit(estimateRuns).Scan(ctx)
@@ -167,7 +177,7 @@ func lowestFree(slots []runSlot) int {
 
 // checkOpenQuota runs after the counters have been changed; see checkPipelineQuota.
 func (t *Tenant) checkOpenQuota(ctx context.Context, tx bun.Tx) error {
-	quota := t.store.Quotas.OpenExecutions
+	quota := t.store.quotasOf(t.id).OpenExecutions
 	if quota == 0 {
 		return nil
 	}

@@ -164,10 +164,10 @@ func (t *Tenant) changeTask(ctx context.Context, tx bun.Tx, e *executionRow, old
 		return err
 	}
 	e.CompletedTasks += changed.completed() - old.completed()
-	if old.Kind == models.TaskSource {
-		e.RowsProcessed += changed.RowsIn - old.RowsIn
-		e.BytesProcessed += changed.BytesIn - old.BytesIn
-	}
+	rows, bytes := changed.read()
+	rowsBefore, bytesBefore := old.read()
+	e.RowsProcessed += rows - rowsBefore
+	e.BytesProcessed += bytes - bytesBefore
 	return nil
 }
 

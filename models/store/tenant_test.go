@@ -66,6 +66,17 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"Connections":      func() (any, error) { p, err := t.Connections(ctx, page); return p.Items, err },
 		"DeleteConnection": func() (any, error) { return none(t.DeleteConnection(ctx, w.connection.ID)) },
 		"SubmitExecution":  func() (any, error) { return t.SubmitExecution(ctx, execution(w.pipeline)) },
+		"SubmitRerun": func() (any, error) {
+			return t.SubmitRerun(ctx, execution(w.pipeline), []models.TaskRun{{Name: "raw"}}, nil)
+		},
+		"SetPriority": func() (any, error) { return t.SetPriority(ctx, w.execution.ID, models.PriorityLow) },
+		"OpenAlert": func() (any, error) {
+			return none(t.OpenAlert(ctx, models.Alert{PipelineID: w.pipeline.ID, Rule: models.AlertFreshness}))
+		},
+		"ResolveAlert": func() (any, error) {
+			return none(t.ResolveAlert(ctx, w.pipeline.ID, models.AlertFreshness, time.Now()))
+		},
+		"UnresolvedAlerts": func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
 		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
 		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
 		"RequestCancel":    func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },

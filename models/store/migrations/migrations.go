@@ -4,7 +4,8 @@
 // A file is a template: {{.Key}} is the type of ids and {{.Bytes}} that of raw bytes, the two things
 // the databases spell differently. Files end in .tx.up.sql and .tx.down.sql, so each runs in a
 // transaction of its own; since the note that it ran is written after that transaction, every
-// statement must bear being run again (IF NOT EXISTS, IF EXISTS).
+// statement must bear being run again (IF NOT EXISTS, IF EXISTS). For columns, where SQLite has no such
+// clause, {{if not (.Has "table" "column")}} stands around the statement.
 package migrations
 
 import (

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,8 +33,6 @@ type APIOptions struct {
 	RateLimit       float64
 	DefaultEngine   string
 	DefaultEstimate time.Duration
-	OpenExecutions  int64
-	Pipelines       int64
 }
 
 // AddFlags adds the API's flags.
@@ -44,19 +44,21 @@ func (o *APIOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.DefaultEngine, "default-engine", string(models.EngineTemporal), "engine of executions whose definition names none")
 	flags.DurationVar(&o.DefaultEstimate, "default-estimate", 5*time.Minute,
 		"expected duration of an execution whose pipeline has not completed any yet")
-	flags.Int64Var(&o.OpenExecutions, "max-open-executions", 1000, "executions a tenant may have in flight; 0 is no limit")
-	flags.Int64Var(&o.Pipelines, "max-pipelines", 10_000, "pipelines a tenant may have; 0 is no limit")
 }
 
 // APIParts are what an API works with.
 type APIParts struct {
 	Client client.Client
-	Store  *store.Store
-	Log    *slog.Logger
+	// Namespace is the client's.
+	Namespace string
+	Store     *store.Store
+	Log       *slog.Logger
 	// Issuers are trusted besides those of the flags.
 	Issuers []auth.Issuer
 	// Stopping ends open log streams when it is closed.
 	Stopping <-chan struct{}
+	// StagingDir holds what tasks have staged, where this process can see it.
+	StagingDir string
 }
 
 // New makes the API's handler. The keys of the issuers are fetched until ctx ends.
@@ -68,11 +70,10 @@ func (o *APIOptions) New(ctx context.Context, p APIParts) (http.Handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	p.Store.Quotas.OpenExecutions = o.OpenExecutions
-	p.Store.Quotas.Pipelines = o.Pipelines
 	return api.New(api.Config{
 		Store:           p.Store,
-		Gateway:         gateway.New(p.Client),
+		Gateway:         gateway.New(p.Client, p.Namespace),
+		Staged:          staged(p.StagingDir),
 		Auth:            verifier,
 		Log:             p.Log,
 		Metrics:         NewMetrics(),
@@ -83,6 +84,17 @@ func (o *APIOptions) New(ctx context.Context, p APIParts) (http.Handler, error) 
 		Stopping:        p.Stopping,
 		Version:         boot.Version(),
 	})
+}
+
+// staged returns a function that reports whether an output lies below dir; nil where dir is not given.
+func staged(dir string) func(string) bool {
+	if dir == "" {
+		return nil
+	}
+	return func(output string) bool {
+		_, err := os.Stat(filepath.Join(dir, filepath.FromSlash(output)))
+		return err == nil
+	}
 }
 
 func (o *APIOptions) verifier(ctx context.Context, p APIParts) (*auth.Verifier, error) {

@@ -24,19 +24,42 @@ import (
 
 // WorkerOptions are a worker's settings.
 type WorkerOptions struct {
-	TaskRunner       string
-	StagingDir       string
-	StagingRetention time.Duration
-	SecretsDir       string
-	SecretsEnv       bool
-	LocalRoots       []string // [TENANT=]DIR
-	EgressAllow      []string
-	EgressDeny       []string
-	TaskSlots        int
-	WarmProcesses    int
-	TaskMemory       boot.Bytes
-	TaskScratch      boot.Bytes
-	TaskThreads      int
+	TaskRunner          string
+	StagingDir          string
+	StagingRetention    time.Duration
+	QuarantineRetention time.Duration
+	SecretsDir          string
+	SecretsEnv          bool
+	LocalRoots          []string // [TENANT=]DIR
+	EgressAllow         []string
+	EgressDeny          []string
+	TaskSlots           int
+	WarmProcesses       int
+	TaskMemory          boot.Bytes
+	TaskScratch         boot.Bytes
+	TaskThreads         int
+	Deployment          worker.Deployment
+}
+
+// AddDeploymentFlags adds the flags of worker versioning, which a program that is all of its service has no use for.
+func (o *WorkerOptions) AddDeploymentFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Deployment.Name, "deployment-name", "",
+		"Temporal Worker Deployment this worker belongs to; with --build-id, turns worker versioning on")
+	flags.StringVar(&o.Deployment.BuildID, "build-id", "",
+		"this worker's version in the deployment; new workflows go to the one made current with `temporal worker deployment set-current-version`")
+	flags.BoolVar(&o.Deployment.Pinned, "pinned", false,
+		"keep workflows on the version they began with; otherwise they move to the current one with their next step")
+}
+
+// WorkerParts are what a worker works with.
+type WorkerParts struct {
+	Client client.Client
+	// Namespace is the client's.
+	Namespace string
+	Store     *store.Store
+	Log       *slog.Logger
+	// Weights are the shares of tenants; see TenantOptions.
+	Weights map[models.TenantID]float32
 }
 
 // AddFlags adds the worker's flags. What they default to depends on the machine.
@@ -45,6 +68,8 @@ func (o *WorkerOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.TaskRunner, "task-runner", "", "path of the task-runner program (default: beside this one)")
 	flags.StringVar(&o.StagingDir, "staging-dir", "", "directory in which tasks hand data to each other")
 	flags.DurationVar(&o.StagingRetention, "staging-retention", 24*time.Hour, "how long staged data outlive their execution")
+	flags.DurationVar(&o.QuarantineRetention, "quarantine-retention", 30*24*time.Hour,
+		"how long quarantined rows outlive their execution; at least as long as staged data")
 	flags.StringVar(&o.SecretsDir, "secrets-dir", "", "directory with secrets: <tenant>/<ref>/{username,password,…}")
 	boot.AliasEnv(flags, "secrets-dir", "SECRETS_DIR")
 	flags.BoolVar(&o.SecretsEnv, "secrets-env", false, "take secrets from PIPELINE_SECRET_<TENANT>_<REF>_<KEY> variables, too")
@@ -64,7 +89,7 @@ func (o *WorkerOptions) AddFlags(flags *pflag.FlagSet) {
 }
 
 // New makes a worker that has not started yet.
-func (o *WorkerOptions) New(c client.Client, s *store.Store, log *slog.Logger) (*worker.Worker, error) {
+func (o *WorkerOptions) New(p WorkerParts) (*worker.Worker, error) {
 	runner, err := o.taskRunner()
 	if err != nil {
 		return nil, err
@@ -77,18 +102,22 @@ func (o *WorkerOptions) New(c client.Client, s *store.Store, log *slog.Logger) (
 		return nil, errors.New("--task-slots and --task-threads must be at least 1, --warm-processes at least 0")
 	}
 	return worker.New(worker.Config{
-		Client:           c,
-		Store:            s,
-		Log:              log,
-		TaskRunner:       runner,
-		StagingDir:       o.StagingDir,
-		StagingRetention: o.StagingRetention,
-		Secrets:          task.Secrets{Dir: o.SecretsDir, Env: o.SecretsEnv},
-		LocalRoots:       roots,
-		EgressAllow:      o.EgressAllow,
-		EgressDeny:       o.EgressDeny,
-		TaskSlots:        o.TaskSlots,
-		WarmProcesses:    o.WarmProcesses,
+		Client:              p.Client,
+		Namespace:           p.Namespace,
+		Store:               p.Store,
+		Log:                 p.Log,
+		Deployment:          o.Deployment,
+		TenantWeights:       p.Weights,
+		TaskRunner:          runner,
+		StagingDir:          o.StagingDir,
+		StagingRetention:    o.StagingRetention,
+		QuarantineRetention: o.QuarantineRetention,
+		Secrets:             task.Secrets{Dir: o.SecretsDir, Env: o.SecretsEnv},
+		LocalRoots:          roots,
+		EgressAllow:         o.EgressAllow,
+		EgressDeny:          o.EgressDeny,
+		TaskSlots:           o.TaskSlots,
+		WarmProcesses:       o.WarmProcesses,
 		Limits: task.Limits{
 			MemoryBytes:  o.taskMemory(),
 			ScratchBytes: int64(o.TaskScratch),

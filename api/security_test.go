@@ -76,6 +76,7 @@ var wantScopes = map[string]auth.Scope{
 	"createPipeline": auth.ScopeWrite, "listPipelines": auth.ScopeRead, "getPipeline": auth.ScopeRead,
 	"updatePipeline": auth.ScopeWrite, "deletePipeline": auth.ScopeWrite,
 	"executePipeline": auth.ScopeExecute, "listExecutions": auth.ScopeRead, "getExecution": auth.ScopeRead,
+	"rerunExecution": auth.ScopeExecute, "updateExecution": auth.ScopeExecute,
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,

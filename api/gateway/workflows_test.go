@@ -83,7 +83,7 @@ func TestDescribe(t *testing.T) {
 			pending(contract.RunTaskActivity, "first", nil),
 		},
 	}}
-	w, err := gateway.New(f).Describe(t.Context(), "exec-1")
+	w, err := gateway.New(f, "default").Describe(t.Context(), "exec-1")
 	require.NoError(t, err)
 	assert.Equal(t, "TIMED_OUT", w.Status)
 	assert.Equal(t, execution.Tenant, w.Tenant)
@@ -102,23 +102,23 @@ func TestDescribe(t *testing.T) {
 
 	info := f.described.GetWorkflowExecutionInfo()
 	info.Memo = nil
-	w, err = gateway.New(f).Describe(t.Context(), "exec-1")
+	w, err = gateway.New(f, "default").Describe(t.Context(), "exec-1")
 	require.NoError(t, err)
 	assert.Empty(t, w.Tenant, "nobody's")
 	info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"TenantId": payload(t, string(execution.Tenant))}}
-	w, err = gateway.New(f).Describe(t.Context(), "exec-1")
+	w, err = gateway.New(f, "default").Describe(t.Context(), "exec-1")
 	require.NoError(t, err)
 	assert.Equal(t, execution.Tenant, w.Tenant, "schedules set the search attribute alone")
 
 	f.err = serviceerror.NewNotFound("x")
-	_, err = gateway.New(f).Describe(t.Context(), "exec-1")
+	_, err = gateway.New(f, "default").Describe(t.Context(), "exec-1")
 	assert.Equal(t, models.CodeNotFound, models.CodeOf(err))
 }
 
 func TestDecide(t *testing.T) {
 	f := &fakeTemporal{decided: contract.Decided{Status: models.ApprovalPending, Approvals: 1, Required: 2}}
 	d := contract.Decision{Approved: new(bool), ApprovedBy: "sam"}
-	got, err := gateway.New(f).Decide(t.Context(), "approval-1", "decision-1", d)
+	got, err := gateway.New(f, "default").Decide(t.Context(), "approval-1", "decision-1", d)
 	require.NoError(t, err)
 	assert.Equal(t, f.decided, got)
 	assert.Equal(t, client.UpdateWorkflowOptions{
@@ -138,9 +138,9 @@ func TestDecide(t *testing.T) {
 		"unforeseen": {errors.New("x"), models.CodeInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := gateway.New(&fakeTemporal{err: c.err}).Decide(t.Context(), "approval-1", "decision-1", d)
+			_, err := gateway.New(&fakeTemporal{err: c.err}, "default").Decide(t.Context(), "approval-1", "decision-1", d)
 			assert.Equal(t, c.code, models.CodeOf(err))
-			_, err = gateway.New(&fakeTemporal{getErr: c.err}).Decide(t.Context(), "approval-1", "decision-1", d)
+			_, err = gateway.New(&fakeTemporal{getErr: c.err}, "default").Decide(t.Context(), "approval-1", "decision-1", d)
 			assert.Equal(t, c.code, models.CodeOf(err))
 		})
 	}
@@ -148,11 +148,11 @@ func TestDecide(t *testing.T) {
 
 func TestCancelExecutionStartsItsCancellation(t *testing.T) {
 	f := &fakeTemporal{}
-	require.NoError(t, gateway.New(f).CancelExecution(t.Context(), execution.Tenant, execution.ID))
+	require.NoError(t, gateway.New(f, "default").CancelExecution(t.Context(), execution.Tenant, execution.ID))
 	assert.Equal(t, contract.CancellationWorkflow, f.workflow)
 	assert.Equal(t, []any{contract.CancellationInput{Tenant: execution.Tenant, ExecutionID: execution.ID}}, f.args)
 	assert.Equal(t, "cancel-exec-1", f.options.ID)
 	assert.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, f.options.WorkflowIDConflictPolicy)
 	f.err = serviceerror.NewUnavailable("x")
-	assert.Equal(t, models.CodeUnavailable, models.CodeOf(gateway.New(f).CancelWorkflow(t.Context(), "conntest-1")))
+	assert.Equal(t, models.CodeUnavailable, models.CodeOf(gateway.New(f, "default").CancelWorkflow(t.Context(), "conntest-1")))
 }

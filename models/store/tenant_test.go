@@ -18,6 +18,7 @@ type world struct {
 	pipeline   models.Pipeline
 	connection models.Connection
 	execution  models.Execution
+	approval   models.Approval
 	key        string
 }
 
@@ -32,6 +33,7 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	plan(tb, t, w.execution.ID, "raw")
 	require.NoError(tb, t.StartTask(ctx, w.execution.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: time.Now()}))
 	require.NoError(tb, t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Time: time.Now(), Message: "secret of the tenant"}}))
+	w.approval = waiting(tb, t, w.execution, "gate")
 	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
 	require.NoError(tb, err)
 	require.Nil(tb, claim.Answer)
@@ -77,11 +79,18 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"FinishExecution": func() (any, error) {
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
 		},
-		"AppendLogs": func() (any, error) { return none(t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Message: "x"}})) },
-		"Logs":       func() (any, error) { return t.Logs(ctx, w.execution.ID, LogQuery{}) },
-		"ClaimKey":   func() (any, error) { return t.ClaimKey(ctx, w.key, "other", "mine", time.Now()) },
-		"AnswerKey":  func() (any, error) { return none(t.AnswerKey(ctx, w.key, Answer{Status: 500})) },
-		"ReleaseKey": func() (any, error) { return none(t.ReleaseKey(ctx, w.key)) },
+		"OpenApproval": func() (any, error) { return none(t.OpenApproval(ctx, w.approval)) },
+		"StepApproval": func() (any, error) {
+			return none(t.StepApproval(ctx, approved(w.approval, "eve", models.ApprovalApproved)))
+		},
+		"Approval":      func() (any, error) { return t.Approval(ctx, w.approval.ID) },
+		"ApprovalTrail": func() (any, error) { return t.ApprovalTrail(ctx, w.approval.ID) },
+		"Approvals":     func() (any, error) { p, err := t.Approvals(ctx, ApprovalFilter{}, page); return p.Items, err },
+		"AppendLogs":    func() (any, error) { return none(t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Message: "x"}})) },
+		"Logs":          func() (any, error) { return t.Logs(ctx, w.execution.ID, LogQuery{}) },
+		"ClaimKey":      func() (any, error) { return t.ClaimKey(ctx, w.key, "other", "mine", time.Now()) },
+		"AnswerKey":     func() (any, error) { return none(t.AnswerKey(ctx, w.key, Answer{Status: 500})) },
+		"ReleaseKey":    func() (any, error) { return none(t.ReleaseKey(ctx, w.key)) },
 	}
 }
 
@@ -119,6 +128,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 		allowed := map[string]bool{
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
+			"Approvals": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
 			got, err := call()
@@ -149,6 +159,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
+		"Approval", "Approvals", "ApprovalTrail",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

@@ -20,7 +20,7 @@ func (s *service) registerPriority() {
 		Operation: huma.Operation{
 			OperationID: "updateExecution", Method: http.MethodPatch, Path: "/v1/pipelines/executions/{executionId}",
 			Tags: []string{"Executions"}, Summary: "Change an execution's priority",
-			Description: "Counts at once for the tasks that wait and for those still to come; a task that runs goes on.",
+			Description: "Counts within about a second, for the tasks that wait and for those still to come; a task that runs goes on.",
 		},
 		Scope: auth.ScopeExecute, Load: loadExecution, Example: examplePriority, Answer: exampleExecution,
 		Codes: []models.Code{models.CodeExecutionClosed},

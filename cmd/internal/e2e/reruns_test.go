@@ -204,6 +204,7 @@ func TestPriorityOfAWaitingExecution(t *testing.T) {
 	w.problem(http.MethodPatch, "/v1/pipelines/executions/"+late, m{"priority": "URGENT"}, http.StatusBadRequest, "body.priority")
 	w.problem(http.MethodPatch, "/v1/pipelines/executions/"+late, m{"priority": "LOW", "status": "COMPLETED"}, http.StatusBadRequest, "body.status")
 	w.problem(http.MethodPatch, "/v1/pipelines/executions/"+late, m{}, http.StatusBadRequest, "body.priority")
+	w.awaitWaiting(5) // the task has been queued again; its old place is dropped when its turn comes
 	release()
 	order := []string{late, high, normal, low}
 	var last time.Time

@@ -37,7 +37,7 @@ func Cancellation(ctx workflow.Context, in contract.CancellationInput) (contract
 	// A workflow that does not run may have ended just now and said so; then this finds that.
 	var closed contract.ExecutionClosedResult
 	err = workflow.ExecuteActivity(withControlPolicy(ctx, "end "+in.ExecutionID), contract.ForceCancelActivity,
-		contract.ForceCancelInput{Tenant: in.Tenant, ExecutionID: in.ExecutionID, Grace: in.Grace}).Get(ctx, &closed)
+		contract.ForceCancelInput(in)).Get(ctx, &closed)
 	return contract.CancellationResult{Status: closed.Status, Forced: true}, err
 }
 

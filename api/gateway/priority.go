@@ -28,7 +28,7 @@ func (g *Gateway) SetPriority(ctx context.Context, e models.Execution) error {
 func (g *Gateway) setPriority(ctx context.Context, e models.Execution) error {
 	service := g.temporal.WorkflowService()
 	workflow := &commonpb.WorkflowExecution{WorkflowId: e.ID}
-	priority := &commonpb.Priority{PriorityKey: int32(contract.PriorityKey(e.Priority))} //nolint:gosec // 1 to 5
+	priority := &commonpb.Priority{PriorityKey: int32(contract.PriorityKey(e.Priority))}
 	_, err := service.UpdateWorkflowExecutionOptions(ctx, &workflowservice.UpdateWorkflowExecutionOptionsRequest{
 		Namespace: g.namespace, WorkflowExecution: workflow,
 		WorkflowExecutionOptions: &workflowpb.WorkflowExecutionOptions{Priority: priority},

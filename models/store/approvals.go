@@ -75,7 +75,7 @@ func (t *Tenant) filterApprovals(q *bun.SelectQuery, f ApprovalFilter) *bun.Sele
 func (t *Tenant) totalApprovals(ctx context.Context, db bun.IDB, f ApprovalFilter) (int64, error) {
 	if f.ExecutionID != "" {
 		n, err := t.filterApprovals(db.NewSelect().Model((*approvalRow)(nil)), f).Count(ctx)
-		return int64(n), err
+		return n, err
 	}
 	var statuses []string
 	if f.Status != "" {

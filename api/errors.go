@@ -52,6 +52,8 @@ var statuses = map[models.Code]int{
 	models.CodeSeveralWaiting:        http.StatusConflict,
 	models.CodeExecutionRunning:      http.StatusConflict,
 	models.CodeStagedDataExpired:     http.StatusConflict,
+	models.CodeBackfillClosed:        http.StatusConflict,
+	models.CodeBackfillOpen:          http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,

@@ -30,6 +30,8 @@ const (
 	CodeNothingWaiting        Code = "nothing_waiting"
 	CodeSeveralWaiting        Code = "several_waiting"
 	CodeExecutionRunning      Code = "execution_running"
+	CodeBackfillClosed        Code = "backfill_closed"
+	CodeBackfillOpen          Code = "backfill_open"
 	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"

@@ -14,6 +14,14 @@ func Maintenance(ctx workflow.Context) (contract.MaintenanceResult, error) {
 		contract.ReconcileActivity).Get(ctx, &result.Reconciled); err != nil {
 		return result, err
 	}
+	if err := workflow.ExecuteActivity(withSweepPolicy(ctx, "reconcile backfills"),
+		contract.ReconcileBackfillsActivity).Get(ctx, &result.Backfills); err != nil {
+		return result, err
+	}
+	if err := workflow.ExecuteActivity(withSweepPolicy(ctx, "compare schedules"),
+		contract.SyncSchedulesActivity).Get(ctx, &result.Schedules); err != nil {
+		return result, err
+	}
 	err := workflow.ExecuteActivity(withSweepPolicy(ctx, "remove expired data"),
 		contract.CleanUpActivity).Get(ctx, &result.Removed)
 	return result, err

@@ -17,6 +17,8 @@ const (
 	countConnections = "connection"
 	countExecutions  = "execution"
 	countApprovals   = "approval"
+	countSchedules   = "schedule"
+	countBackfills   = "backfill"
 )
 
 // everything is the scope of the counts over all of a tenant's things.
@@ -52,6 +54,16 @@ func (c tally) execution(pipelineID string, status models.ExecutionStatus, n int
 
 func (c tally) approval(status models.ApprovalStatus, n int64) {
 	c[countKey{countApprovals, everything, string(status)}] += n
+}
+
+func (c tally) schedule(pipelineID string, n int64) {
+	c[countKey{countSchedules, everything, ""}] += n
+	c[countKey{countSchedules, pipelineID, ""}] += n
+}
+
+func (c tally) backfill(pipelineID string, status models.BackfillStatus, n int64) {
+	c[countKey{countBackfills, everything, string(status)}] += n
+	c[countKey{countBackfills, pipelineID, string(status)}] += n
 }
 
 // merge takes over other changes.

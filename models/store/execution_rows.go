@@ -30,6 +30,9 @@ type executionRow struct {
 	MaxActiveRuns   int
 	RunSlot         *int // see runSlot; nil when terminal
 	RerunOf         string
+	ScheduleID      string
+	BackfillID      string
+	BackfillAttempt int
 
 	TotalTasks     int
 	CompletedTasks int
@@ -51,6 +54,7 @@ func newExecutionRow(e models.Execution) *executionRow {
 		Status: e.Status, StatusReason: e.StatusReason, Engine: e.Engine, Priority: e.Priority, TriggerType: e.Trigger,
 		Parameters: string(e.Parameters), ExecutionDate: at(e.ExecutionDate), LastRun: at(e.LastRun),
 		EstimatedMicros: e.EstimatedDuration.Microseconds(), MaxActiveRuns: e.MaxActiveRuns, RerunOf: e.RerunOf,
+		ScheduleID: e.ScheduleID, BackfillID: e.BackfillID, BackfillAttempt: e.BackfillAttempt,
 		SubmittedBy: e.SubmittedBy, SubmittedAt: at(e.SubmittedAt),
 	}
 }
@@ -61,6 +65,7 @@ func (r *executionRow) model() models.Execution {
 		Status: r.Status, StatusReason: r.StatusReason, Engine: r.Engine, Priority: r.Priority, Trigger: r.TriggerType,
 		Parameters: rawJSON(r.Parameters), ExecutionDate: r.ExecutionDate.Time, LastRun: r.LastRun.Time,
 		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, MaxActiveRuns: r.MaxActiveRuns, RerunOf: r.RerunOf,
+		ScheduleID: r.ScheduleID, BackfillID: r.BackfillID, BackfillAttempt: r.BackfillAttempt,
 		TotalTasks: r.TotalTasks, CompletedTasks: r.CompletedTasks, CurrentTask: r.CurrentTask,
 		RowsProcessed: r.RowsProcessed, BytesProcessed: r.BytesProcessed, Error: unmarshalError(r.Error),
 		SubmittedBy: r.SubmittedBy, SubmittedAt: r.SubmittedAt.Time, StartedAt: r.StartedAt.Time, EndedAt: r.EndedAt.Time,

@@ -7,6 +7,7 @@
 //	idempotent  the first answer again for the same key       idempotency.go
 //	load        the resource the path names, or 404           resource.go
 //	check       query, media type and syntax of the body      query.go, body.go
+//	audit       who wants to change what                      audit.go
 //	operation   Huma's validation, then the handler           pipelines.go, executions.go, …
 package api
 
@@ -148,6 +149,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerBackfills()
 	s.registerConnections()
 	s.registerApprovals()
+	s.registerAudit()
 	s.registerWorkflows()
 	for _, register := range more {
 		register(s)

@@ -49,7 +49,7 @@ func (s *service) authorize(op *operation, next http.Handler) http.Handler {
 			s.fail(w, r, insufficient(scopes[0]))
 			return
 		}
-		if err := s.limits.take(tenant, w.Header()); err != nil {
+		if err := s.limits.take(r.Context(), tenant, state.store, w.Header()); err != nil {
 			s.fail(w, r, err)
 			return
 		}

@@ -45,6 +45,7 @@ func describe(version string) huma.Config {
 		{Name: "Approvals", Description: "Gates of executions that people decide about."},
 		{Name: "Workflows", Description: "What runs in Temporal: executions, approvals, cancellations and others."},
 		{Name: "Connections", Description: "How tasks reach databases and files."},
+		{Name: "Audit", Description: "Who changed what."},
 		{Name: "System", Description: "The service itself."},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{bearer: {

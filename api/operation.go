@@ -187,7 +187,7 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		handler(humachi.NewContext(op, r, w))
 	})
 	for _, stage := range slices.Backward([]func(*operation, http.Handler) http.Handler{
-		a.name, a.authorize, a.receive, a.idempotent, a.load, a.checkQuery, a.checkBody,
+		a.name, a.authorize, a.receive, a.idempotent, a.load, a.checkQuery, a.checkBody, a.audit,
 	}) {
 		h = stage(declared, h)
 	}

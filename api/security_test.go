@@ -98,6 +98,7 @@ var wantScopes = map[string]auth.Scope{
 	"retryBackfill": auth.ScopeExecute,
 	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
 	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
+	"listAudit": auth.ScopeAudit,
 	"getHealth": "", "getReadiness": "", "getDefinitionSchema": "",
 }
 

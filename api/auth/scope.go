@@ -16,12 +16,13 @@ const (
 	ScopeWorkflows   Scope = "workflows:operate" // other signals, workflow cancel
 	ScopeAirflow     Scope = "airflow:operate"   // trigger, pause, unpause
 	ScopeAlerts      Scope = "alerts:write"      // acknowledge
+	ScopeAudit       Scope = "audit:read"        // who changed what
 )
 
 // Scopes lists every scope a token may hold.
 var Scopes = []Scope{
 	ScopeRead, ScopeExecute, ScopeWrite, ScopeConnections,
-	ScopeDecide, ScopeWorkflows, ScopeAirflow, ScopeAlerts,
+	ScopeDecide, ScopeWorkflows, ScopeAirflow, ScopeAlerts, ScopeAudit,
 }
 
 // Role is a bundle of scopes, named in the claim roles.

@@ -19,6 +19,11 @@ const (
 	countApprovals   = "approval"
 	countSchedules   = "schedule"
 	countBackfills   = "backfill"
+	countAudit       = "audit"
+
+	// The audit log is counted by who and by what, too.
+	countAuditSubject  = "audit_subject"
+	countAuditResource = "audit_resource"
 )
 
 // everything is the scope of the counts over all of a tenant's things.
@@ -64,6 +69,14 @@ func (c tally) schedule(pipelineID string, n int64) {
 func (c tally) backfill(pipelineID string, status models.BackfillStatus, n int64) {
 	c[countKey{countBackfills, everything, string(status)}] += n
 	c[countKey{countBackfills, pipelineID, string(status)}] += n
+}
+
+func (c tally) audit(subject, resource string) {
+	c[countKey{countAudit, everything, ""}]++
+	c[countKey{countAuditSubject, subject, ""}]++
+	if resource != "" {
+		c[countKey{countAuditResource, resource, ""}]++
+	}
 }
 
 // merge takes over other changes.

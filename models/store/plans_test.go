@@ -82,6 +82,8 @@ var indexes = map[string][]string{
 	"Logs of a task":         {"execution_logs_task"},
 	"OpenExecutions":         {"executions_open"},
 	"PurgeExpired":           {"idempotency_keys_claimed"},
+	"Audit by subject":       {"audit_subject"},
+	"Audit by resource":      {"audit_resource"},
 	"UnsyncedSchedules":      {"schedules_unsynced"},
 	"LateSchedules":          {"schedules_due"},
 	"Schedules":              {"schedules_live"},

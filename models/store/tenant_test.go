@@ -21,6 +21,7 @@ type world struct {
 	approval   models.Approval
 	schedule   models.Schedule
 	backfill   models.Backfill
+	audit      string
 	key        string
 }
 
@@ -38,6 +39,8 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	w.approval = waiting(tb, t, w.execution, "gate")
 	w.schedule = newSchedule(tb, t, w.pipeline)
 	w.backfill = newBackfill(tb, t, w.pipeline)
+	w.audit = models.NewID("audit-")
+	require.NoError(tb, t.BeginAudit(ctx, models.AuditEntry{ID: w.audit, At: time.Now(), Subject: "ada", Operation: "x"}))
 	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
 	require.NoError(tb, err)
 	require.Nil(tb, claim.Answer)
@@ -125,6 +128,15 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			e.BackfillID = w.backfill.ID
 			return t.SubmitBackfilled(ctx, e)
 		},
+		"BeginAudit": func() (any, error) {
+			return none(t.BeginAudit(ctx, models.AuditEntry{ID: models.NewID("audit-"), At: time.Now(), Subject: "eve"}))
+		},
+		"EndAudit": func() (any, error) { return none(t.EndAudit(ctx, w.audit, 200, "x")) },
+		"Audit":    func() (any, error) { p, err := t.Audit(ctx, AuditFilter{}, page); return p.Items, err },
+		"TakeRequests": func() (any, error) {
+			_, _, err := t.TakeRequests(ctx, 1, 10, 20, time.Now())
+			return none(err)
+		},
 		"OpenApproval": func() (any, error) { return none(t.OpenApproval(ctx, w.approval)) },
 		"StepApproval": func() (any, error) {
 			return none(t.StepApproval(ctx, approved(w.approval, "eve", models.ApprovalApproved)))
@@ -174,7 +186,8 @@ func TestTenantsAreIsolated(t *testing.T) {
 		allowed := map[string]bool{
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
-			"Approvals": true, "Schedules": true, "ScheduleSynced": true, "Backfills": true, "CompletedDueTimes": true,
+			"Approvals": true, "Schedules": true, "ScheduleSynced": true,
+			"BeginAudit": true, "Audit": true, "TakeRequests": true, "Backfills": true, "CompletedDueTimes": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
 			got, err := call()
@@ -205,7 +218,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
-		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills",
+		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills", "Audit",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS rate_limits;
+DROP TABLE IF EXISTS audit;

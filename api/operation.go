@@ -80,6 +80,7 @@ func register[I, O any](s *service, op operation, handler func(context.Context, 
 		}
 		return out, nil
 	})
+	s.documentParameters(op)
 	s.documentBodies(op)
 }
 
@@ -136,6 +137,20 @@ func (s *service) documentFailures(op *operation) {
 	}
 }
 
+// documentParameters says what checkQuery sees to: a parameter that is given is not empty.
+func (s *service) documentParameters(op operation) {
+	least := 1
+	for _, p := range operationOf(s.huma.OpenAPI().Paths[op.Path], op.Method).Parameters {
+		schema := p.Schema
+		if p.In == "query" && schema.Type == huma.TypeArray {
+			schema = schema.Items
+		}
+		if p.In == "query" && schema.Type == huma.TypeString && schema.Enum == nil {
+			schema.MinLength = &least
+		}
+	}
+}
+
 // documentBodies adds what Huma cannot know of an operation's bodies: examples and YAML.
 func (s *service) documentBodies(op operation) {
 	documented := operationOf(s.huma.OpenAPI().Paths[op.Path], op.Method)
@@ -166,7 +181,7 @@ func idempotencyParameter() *huma.Param {
 		Name: idempotencyHeader, In: "header",
 		Description: "A name for this request, 1 to 255 visible characters. Sending the same request again " +
 			"within 24 hours gets the first answer again and does nothing more.",
-		Schema: &huma.Schema{Type: huma.TypeString},
+		Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[!-~]{1,255}$"},
 	}
 }
 

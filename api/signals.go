@@ -56,8 +56,8 @@ func (s *service) registerSignals() {
 }
 
 type signalInput struct {
-	workflowInput
-	Body SignalBody
+	WorkflowID string `path:"workflowId" doc:"The workflow's id: an execution's or an approval's."`
+	Body       SignalBody
 }
 
 type signalOutput struct {

@@ -14,6 +14,9 @@ import (
 	"github.com/matih/pipeline-service/models/definition"
 )
 
+// schemaMedia is the media type of JSON Schemas.
+const schemaMedia = "application/schema+json"
+
 // readyTimeout bounds how long the service may take to say that it is ready.
 const readyTimeout = 5 * time.Second
 
@@ -55,8 +58,10 @@ func (s *service) registerSystem() error {
 		},
 		Scope: auth.Public,
 	}, func(context.Context, *struct{}) (*schemaOutput, error) {
-		return &schemaOutput{ContentType: "application/schema+json", Body: Object(definition.Schema())}, nil
+		return &schemaOutput{ContentType: schemaMedia, Body: Object(definition.Schema())}, nil
 	})
+	published := s.huma.OpenAPI().Paths["/v1/schemas/definition.json"].Get.Responses["200"]
+	published.Content = map[string]*huma.MediaType{schemaMedia: published.Content[jsonMedia]}
 
 	doc, err := s.document()
 	if err != nil {

@@ -41,13 +41,8 @@ func (b Builtins) values() map[string]value {
 // built-in, in this order. All mistakes come back at once in one *models.Error with
 // CodeInvalidParameters, with locations below at.
 func (d *Definition) Bind(given json.RawMessage, b Builtins, at string) (*Values, error) {
-	root := newPath(at)
-	binder := binder{values: b.values(), root: root, bad: map[string]bool{}}
-	binder.defaults(d.Parameters)
-	if len(bytes.TrimSpace(given)) > 0 {
-		binder.given(d.Parameters, given)
-	}
-	binder.required(d.Parameters)
+	binder := newBinder(b.values(), "pipeline", at)
+	binder.take(d.Parameters, given)
 	d.texts(newPath(""), binder.use)
 	if err := binder.err(models.CodeInvalidParameters, "the execution's parameters"); err != nil {
 		return nil, err
@@ -55,13 +50,36 @@ func (d *Definition) Bind(given json.RawMessage, b Builtins, at string) (*Values
 	return &Values{byName: binder.values}, nil
 }
 
+// CheckParameters checks values, a JSON object or nil, that are given for the declared parameters of something, named
+// as in a sentence. All mistakes come back at once in one *models.Error with CodeInvalidParameters, with locations
+// below at.
+func CheckParameters(declared []Parameter, given json.RawMessage, of, at string) error {
+	binder := newBinder(map[string]value{}, of, at)
+	binder.take(declared, given)
+	return binder.err(models.CodeInvalidParameters, "the "+of+"'s parameters")
+}
+
 type binder struct {
 	mistakes
+	of       string // what has the parameters
 	root     *path
 	values   map[string]value
 	bad      map[string]bool // names whose mistake is known
 	declared map[string]Parameter
 	rendered int // bytes
+}
+
+func newBinder(values map[string]value, of, at string) *binder {
+	return &binder{of: of, root: newPath(at), values: values, bad: map[string]bool{}}
+}
+
+// take gives the declared parameters their values.
+func (b *binder) take(declared []Parameter, given json.RawMessage) {
+	b.defaults(declared)
+	if len(bytes.TrimSpace(given)) > 0 {
+		b.given(declared, given)
+	}
+	b.required(declared)
 }
 
 func (b *binder) defaults(declared []Parameter) {
@@ -98,7 +116,7 @@ func (b *binder) given(declared []Parameter, given json.RawMessage) {
 		case known:
 			v, err = newValue(p.Type, n.kind, n.text)
 		case len(declared) > 0:
-			b.add(at, "is not a parameter of this pipeline%s", suggest(name, slices.Sorted(maps.Keys(b.declared))))
+			b.add(at, "is not a parameter of this %s%s", b.of, suggest(name, slices.Sorted(maps.Keys(b.declared))))
 			b.bad[name] = true
 			continue
 		default:

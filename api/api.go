@@ -141,6 +141,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.huma = huma.NewAPI(describe(c.Version), adapter{s})
 
 	s.registerPipelines()
+	s.registerVersions()
 	s.registerExecutions()
 	s.registerReruns()
 	s.registerPriority()

@@ -26,6 +26,14 @@ var (
 		"description": "Daily sales data extraction and loading", "tags": ["sales", "daily", "etl"], "status": "CREATED",
 		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
 	}`)
+	exampleVersionDiff = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "definitionVersion": 3, "against": 2,
+		"added": [{"path": "orchestration.timeout", "after": "2h"}],
+		"removed": [{"path": "quality_checks.amount_positive", "before": {"name": "amount_positive", "type": "range",
+			"input": "clean_transactions", "column": "amount", "min": 0}}],
+		"changed": [{"path": "transformations.clean_transactions.sql", "before": "select * from raw_transactions",
+			"after": "select * from raw_transactions where amount > 0"}]
+	}`)
 	exampleExecute = json.RawMessage(`{
 		"parameters": {"start_date": "2026-02-01", "end_date": "2026-02-12"}, "engine_override": null, "priority": "NORMAL"
 	}`)

@@ -65,7 +65,7 @@ type ids map[string]string
 
 // fill puts ids into a path.
 func (e endpoint) fill(with ids) string {
-	path := e.path
+	path := strings.ReplaceAll(e.path, "{definitionVersion}", "1")
 	for name, id := range with {
 		path = strings.ReplaceAll(path, "{"+name+"}", id)
 	}
@@ -96,6 +96,7 @@ var wantScopes = map[string]auth.Scope{
 	"createBackfill": auth.ScopeExecute, "listBackfills": auth.ScopeRead, "getBackfill": auth.ScopeRead,
 	"pauseBackfill": auth.ScopeExecute, "resumeBackfill": auth.ScopeExecute, "cancelBackfill": auth.ScopeExecute,
 	"retryBackfill": auth.ScopeExecute,
+	"listVersions":  auth.ScopeRead, "getVersion": auth.ScopeRead, "diffVersions": auth.ScopeRead, "activateVersion": auth.ScopeWrite,
 	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
 	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
 	"listAudit": auth.ScopeAudit,

@@ -223,30 +223,10 @@ func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int6
 	})
 }
 
-// PipelineVersion returns one of a pipeline's versions, counted from 1.
-func (t *Tenant) PipelineVersion(ctx context.Context, pipelineID string, number int) (v models.PipelineVersion, err error) {
-	err = t.read(ctx, func(db bun.IDB) error {
-		var row versionRow
-		err := db.NewSelect().Model(&row).
-			Where("tenant_id = ? AND pipeline_id = ? AND number = ?", t.id, pipelineID, number).Scan(ctx)
-		v = row.model()
-		return notFound("version of a pipeline", err)
-	})
-	return v, err
-}
-
 func (t *Tenant) definition(ctx context.Context, tx bun.Tx, pipelineID string, version int) (definition string, err error) {
 	err = tx.NewSelect().Model((*versionRow)(nil)).Column("definition").
 		Where("tenant_id = ? AND pipeline_id = ? AND number = ?", t.id, pipelineID, version).Scan(ctx, &definition)
 	return definition, err
-}
-
-func (t *Tenant) addVersion(ctx context.Context, tx bun.Tx, p *pipelineRow, by string, now time.Time) error {
-	_, err := tx.NewInsert().Model(&versionRow{
-		TenantID: t.id, PipelineID: p.ID, Number: p.Version, Label: p.Label, Definition: p.Definition,
-		CreatedBy: by, CreatedAt: at(now),
-	}).Exec(ctx)
-	return err
 }
 
 func (t *Tenant) setTags(ctx context.Context, tx bun.Tx, pipelineID string, tags []string) error {

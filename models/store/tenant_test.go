@@ -67,6 +67,11 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		},
 		"ArchivePipeline": func() (any, error) { return none(t.ArchivePipeline(ctx, w.pipeline.ID, 0)) },
 		"PipelineVersion": func() (any, error) { return t.PipelineVersion(ctx, w.pipeline.ID, 1) },
+		"PipelineVersions": func() (any, error) {
+			p, err := t.PipelineVersions(ctx, w.pipeline.ID, page)
+			return p.Items, err
+		},
+		"ActivateVersion": func() (any, error) { return t.ActivateVersion(ctx, w.pipeline.ID, 1, "eve", 0) },
 		"CreateConnection": func() (any, error) {
 			return t.CreateConnection(ctx, models.Connection{ID: models.NewID(models.PrefixConnection), Name: "landing"})
 		},

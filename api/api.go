@@ -30,6 +30,7 @@ import (
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
 	"github.com/matih/pipeline-service/models/submission"
+	"github.com/matih/pipeline-service/models/template"
 )
 
 // Gateway is what the API asks of Temporal. Its errors have CodeUnavailable where Temporal did not answer.
@@ -96,6 +97,7 @@ type service struct {
 	limits    *limiter
 	followers *followers
 	metrics   *metrics
+	templates template.Catalogue
 	// undeclared collects what is wrong with the declarations of the operations.
 	undeclared []error
 }
@@ -126,14 +128,19 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	templates, err := template.Load()
+	if err != nil {
+		return nil, err
+	}
 	s := &service{
 		Config:    c,
 		router:    chi.NewRouter(),
 		limits:    limits,
 		followers: newFollowers(c.MaxFollowers),
 		metrics:   newMetrics(c.Metrics),
+		templates: templates,
 	}
-	s.router.Use(s.observe, middleware.GetHead)
+	s.router.Use(s.observe, middleware.GetHead, joinTemplateID)
 	s.router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, models.Errorf(models.CodeNotFound, "there is nothing at this path"))
 	})
@@ -142,6 +149,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 
 	s.registerPipelines()
 	s.registerVersions()
+	s.registerTemplates()
 	s.registerExecutions()
 	s.registerReruns()
 	s.registerPriority()

@@ -39,6 +39,7 @@ func describe(version string) huma.Config {
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	config.Tags = []*huma.Tag{
 		{Name: "Pipelines", Description: "Definitions and their versions."},
+		{Name: "Templates", Description: "Definitions for an industry, from which pipelines are made."},
 		{Name: "Executions", Description: "Runs of pipelines."},
 		{Name: "Schedules", Description: "Executions at due times."},
 		{Name: "Backfills", Description: "Executions for the due times of a range."},

@@ -34,6 +34,16 @@ var (
 		"changed": [{"path": "transformations.clean_transactions.sql", "before": "select * from raw_transactions",
 			"after": "select * from raw_transactions where amount > 0"}]
 	}`)
+	exampleTemplatePipeline = json.RawMessage(`{
+		"pipelineName": "acme-daily-sales",
+		"parameters": {"source_connection": "till-exports", "target_connection": "warehouse", "currency": "EUR"},
+		"customizations": {"sources.sales.prefix": "exports/sales/", "sinks.store_days.format": "parquet"}
+	}`)
+	exampleCreatedFromTemplate = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2x4r7mq1w8t5v9b3c6n0d", "name": "acme-daily-sales", "version": "1.0.0", "definitionVersion": 1,
+		"description": "Sales of every store and day", "tags": ["retail", "daily_sales"], "status": "CREATED",
+		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
+	}`)
 	exampleExecute = json.RawMessage(`{
 		"parameters": {"start_date": "2026-02-01", "end_date": "2026-02-12"}, "engine_override": null, "priority": "NORMAL"
 	}`)

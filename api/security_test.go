@@ -65,7 +65,7 @@ type ids map[string]string
 
 // fill puts ids into a path.
 func (e endpoint) fill(with ids) string {
-	path := strings.ReplaceAll(e.path, "{definitionVersion}", "1")
+	path := strings.NewReplacer("{definitionVersion}", "1", "{templateId}", "retail%2Fnothing").Replace(e.path)
 	for name, id := range with {
 		path = strings.ReplaceAll(path, "{"+name+"}", id)
 	}
@@ -97,6 +97,7 @@ var wantScopes = map[string]auth.Scope{
 	"pauseBackfill": auth.ScopeExecute, "resumeBackfill": auth.ScopeExecute, "cancelBackfill": auth.ScopeExecute,
 	"retryBackfill": auth.ScopeExecute,
 	"listVersions":  auth.ScopeRead, "getVersion": auth.ScopeRead, "diffVersions": auth.ScopeRead, "activateVersion": auth.ScopeWrite,
+	"listTemplates": auth.ScopeRead, "getTemplate": auth.ScopeRead, "createPipelineFromTemplate": auth.ScopeWrite,
 	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
 	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
 	"listAudit": auth.ScopeAudit,

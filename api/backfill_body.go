@@ -135,11 +135,11 @@ func (in *createBackfillInput) countTimes(note noteFunc) {
 
 // chooseVersion pins the version and sees that it can be executed.
 func (in *createBackfillInput) chooseVersion(ctx context.Context, p models.Pipeline, note noteFunc) error {
-	doc := p.Definition
-	switch {
-	case in.backfill.Version == 0 || in.backfill.Version == p.Version:
+	if in.backfill.Version == 0 {
 		in.backfill.Version = p.Version
-	default:
+	}
+	doc := p.Definition
+	if in.backfill.Version != p.Version {
 		v, err := requestOf(ctx).store.PipelineVersion(ctx, p.ID, in.backfill.Version)
 		if models.CodeOf(err) == models.CodeNotFound {
 			note("body.version", "the pipeline has no version %d; its current one is %d", in.backfill.Version, p.Version)

@@ -112,7 +112,7 @@ var mayImport = map[string][]string{
 	"models":               {},
 	"models/definition":    {"models"},
 	"models/task":          {"models", "models/definition"},
-	"models/contract":      {"models"},
+	"models/contract":      {"models", "models/cron"},
 	"models/store":         {"models"},
 	"workflows":            {"models", "models/contract"},
 	"activities":           {"models"},

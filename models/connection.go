@@ -12,10 +12,11 @@ type ConnectionType string
 const (
 	ConnectionJDBC  ConnectionType = "jdbc"
 	ConnectionLocal ConnectionType = "local"
+	ConnectionKafka ConnectionType = "kafka"
 )
 
 // ConnectionTypes lists the types this release can use.
-var ConnectionTypes = []ConnectionType{ConnectionJDBC, ConnectionLocal}
+var ConnectionTypes = []ConnectionType{ConnectionJDBC, ConnectionLocal, ConnectionKafka}
 
 // Connection is how a tenant's tasks reach a system. It holds no secret: CredentialSecretRef names
 // an entry of the tenant in the secret store.

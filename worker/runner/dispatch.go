@@ -154,5 +154,21 @@ func (j *job) settle(ctx context.Context, dirs []string) error {
 	return nil
 }
 
+// cursor is where an incremental source reads on, nil for one that reads all.
+func (j *job) cursor() *models.Cursor {
+	if j.spec.Source.Incremental() && j.spec.Cursor == nil {
+		return &models.Cursor{}
+	}
+	return j.spec.Cursor
+}
+
+// publication names what a sink publishes.
+func (j *job) publication() string {
+	if j.spec.Publication == "" {
+		return j.spec.Execution
+	}
+	return j.spec.Publication
+}
+
 // result is the task's counts so far.
 func (j *job) result() *task.Result { return &task.Result{Progress: j.out.meter.progress()} }

@@ -135,6 +135,12 @@ func (j *job) probe(ctx context.Context) (*models.ConnectionTest, error) {
 			return nil, err
 		}
 		return target.Test(ctx)
+	case models.ConnectionKafka:
+		target, err := j.cluster(ctx, sandbox.Policy{}, "")
+		if err != nil {
+			return nil, err
+		}
+		return target.Test(ctx)
 	}
 	return nil, unsupported("connection type", string(j.spec.Connection.Type))
 }

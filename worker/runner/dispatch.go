@@ -35,6 +35,8 @@ func (j *job) do(ctx context.Context) (*task.Result, error) {
 			return j.readDatabase(ctx)
 		case s.Source.Type == definition.SourceCloudStorage && s.Source.Storage != nil:
 			return j.readFiles(ctx)
+		case s.Source.Type == definition.SourceKafka && s.Source.Kafka != nil:
+			return j.readTopic(ctx)
 		}
 		return nil, unsupported("source type", string(s.Source.Type))
 	case s.Kind == models.TaskTransformation && s.Transformation != nil:

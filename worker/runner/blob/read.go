@@ -44,8 +44,8 @@ type Found struct {
 	Gone   int
 }
 
-// sourceView is what a source's rows are called in SQL.
-const sourceView = "_source"
+// SourceView is what a source's rows are called in SQL.
+const SourceView = "_source"
 
 // Read stages the rows of the files that match: of all, or, with a cursor, of those that it leaves.
 func (s *Store) Read(ctx context.Context, e Engine, src *definition.StorageSource, from *models.Cursor, to Dest) (*Found, error) {
@@ -100,7 +100,7 @@ func emptySet(ctx context.Context, e Engine, schema []definition.ColumnType, to 
 	for i, c := range schema {
 		items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, duckdb.Ident(c.Column))
 	}
-	if err := e.CreateView(ctx, sourceView, "SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
+	if err := e.CreateView(ctx, SourceView, "SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
 		return ofData(err)
 	}
 	return stageView(ctx, e, to, found)
@@ -108,7 +108,7 @@ func emptySet(ctx context.Context, e Engine, schema []definition.ColumnType, to 
 
 func stageView(ctx context.Context, e Engine, to Dest, found *Found) error {
 	var err error
-	found.Rows, found.Columns, err = e.WriteParquet(ctx, sourceView, filepath.Join(to.Dir, "part-0.parquet"))
+	found.Rows, found.Columns, err = e.WriteParquet(ctx, SourceView, filepath.Join(to.Dir, "part-0.parquet"))
 	return ofData(err)
 }
 
@@ -210,7 +210,7 @@ FROM parquet_schema(%s) GROUP BY file_name)`, paths), &schemas)
 		return ofData(err)
 	}
 	if schemas > 1 || len(src.Schema) > 0 {
-		if err := castView(ctx, e, sourceView, query, columns, src.Schema); err != nil {
+		if err := castView(ctx, e, SourceView, query, columns, src.Schema); err != nil {
 			return ofData(err)
 		}
 		return stageView(ctx, e, to, found)

@@ -18,7 +18,7 @@ type kafkaSourceDoc struct {
 	SchemaRegistry string `json:"schema_registry" jsonschema:"minLength=1" jsonschema_description:"The registry's http or https URL, for format avro."`
 	StartOffset    string `json:"start_offset" jsonschema:"minLength=1,default=earliest" jsonschema_description:"Where to begin while nothing is published: earliest, latest or a time as RFC 3339."`
 	MaxRecords     int    `json:"max_records" jsonschema:"minimum=1,maximum=1000000000" jsonschema_description:"The most records that one execution reads; the next one goes on from there."`
-	Partitions     int    `json:"partitions" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many partitions the topic must have at least."`
+	Partitions     int    `json:"partitions" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many of the topic's partitions are read at once; 4 unless given, and never more than 32."`
 }
 
 func (b *builder) kafkaSource(doc kafkaSourceDoc, at *path) *KafkaSource {

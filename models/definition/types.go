@@ -145,7 +145,7 @@ type KafkaSource struct {
 	SchemaRegistry string `json:"schema_registry,omitempty" rule:"registry"` // its URL, for avro
 	StartOffset    string `json:"start_offset" rule:"offset"`                // where nothing is published yet: earliest, latest or a time
 	MaxRecords     int    `json:"max_records,omitempty"`                     // of one execution; 0 is no limit
-	Partitions     int    `json:"partitions,omitempty"`                      // how many the topic must have; 0 is any number
+	Partitions     int    `json:"partitions,omitempty"`                      // how many are read at once; 0 leaves it to the task
 }
 
 // ColumnType gives a column the type it is read as, in DuckDB's names.

@@ -36,7 +36,8 @@ func (j *job) cluster(ctx context.Context, policy sandbox.Policy, registry strin
 	if err != nil {
 		return nil, err
 	}
-	policy.ConnectPorts = append(ports, dnsPort)
+	policy.ConnectPorts = append(policy.ConnectPorts, ports...)
+	policy.ConnectPorts = append(policy.ConnectPorts, dnsPort)
 	if registry != "" {
 		policy.ConnectPorts = append(policy.ConnectPorts, kafka.RegistryPort(registry))
 	}

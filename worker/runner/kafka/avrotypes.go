@@ -70,12 +70,10 @@ func duckType(s avro.Schema, within map[string]bool) string {
 	case *avro.MapSchema:
 		return "MAP(VARCHAR, " + duckType(s.Values(), within) + ")"
 	case *avro.UnionSchema:
-		switch value := without(s); {
-		case value == nil:
-			return asJSON
-		default:
+		if value := without(s); value != nil {
 			return duckType(value, within)
 		}
+		return asJSON
 	case *avro.EnumSchema:
 		return "VARCHAR"
 	case *avro.FixedSchema:

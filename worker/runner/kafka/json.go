@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,6 +22,9 @@ func (jsonFormat) appendValue(_ context.Context, line []byte, record *kgo.Record
 	value := bytes.TrimSpace(record.Value)
 	if len(value) == 0 || value[0] != '{' || !json.Valid(value) {
 		return nil, fault.Errorf(models.ClassData, "is no JSON object")
+	}
+	if !utf8.Valid(value) {
+		return nil, fault.Errorf(models.ClassData, "is not UTF-8")
 	}
 	if bytes.Contains(value, []byte(`"_`)) {
 		if f := checkKeys(value); f != nil {

@@ -54,6 +54,8 @@ func (b *ConnectionBody) check() []models.Mistake {
 		c.jdbc(b, properties)
 	case b.Type == models.ConnectionLocal:
 		c.local(b, properties)
+	case b.Type == models.ConnectionKafka:
+		c.kafka(b, properties)
 	case b.Type != "":
 		c.note("type", "%s is not supported by this release; use %s", b.Type, words(models.ConnectionTypes))
 	}
@@ -69,7 +71,11 @@ func (c *connectionCheck) note(field, format string, args ...any) {
 
 // jdbc checks a relational database.
 func (c *connectionCheck) jdbc(b *ConnectionBody, properties map[string]json.RawMessage) {
-	c.host(b.Host)
+	if b.Host == "" {
+		c.note("host", "is required for a jdbc connection")
+	} else if !isHost(b.Host) {
+		c.note("host", "must be a host name or an IP address, without scheme, port, path or credentials")
+	}
 	if b.Database == "" {
 		c.note("database", "is required for a jdbc connection")
 	}
@@ -88,9 +94,7 @@ func (c *connectionCheck) jdbc(b *ConnectionBody, properties map[string]json.Raw
 				c.note(field, "must be %s", words(sslModes))
 			}
 		case "connectionTimeout":
-			if ms, err := strconv.Atoi(string(value)); err != nil || ms < 1 || ms > maxConnectMs {
-				c.note(field, "must be a whole number of milliseconds from 1 to %d", maxConnectMs)
-			}
+			c.milliseconds(field, value)
 		default:
 			c.unknown(key, "driver, sslMode and connectionTimeout")
 		}
@@ -133,16 +137,22 @@ func (c *connectionCheck) local(b *ConnectionBody, properties map[string]json.Ra
 	}
 }
 
-// host checks that a host is one name or address and nothing more: a list, a path, a scheme or
+// maxHostName is how long the name of a host can be.
+const maxHostName = 253
+
+// isHost reports whether a host is one name or address and nothing more: a list, a path, a scheme or
 // credentials would let a driver reach something else.
-func (c *connectionCheck) host(host string) {
-	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	switch {
-	case host == "":
-		c.note("host", "is required for a jdbc connection")
-	case err == nil && address.Zone() == "":
-	case !hostName.MatchString(host):
-		c.note("host", "must be a host name or an IP address, without scheme, port, path or credentials")
+func isHost(host string) bool {
+	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return address.Zone() == ""
+	}
+	return len(host) <= maxHostName && hostName.MatchString(host)
+}
+
+// milliseconds checks a time to wait.
+func (c *connectionCheck) milliseconds(field string, value json.RawMessage) {
+	if ms, err := strconv.Atoi(string(value)); err != nil || ms < 1 || ms > maxConnectMs {
+		c.note(field, "must be a whole number of milliseconds from 1 to %d", maxConnectMs)
 	}
 }
 

@@ -15,12 +15,12 @@ import (
 // ConnectionBody is what a client says of a connection. No field of it may hold a secret.
 type ConnectionBody struct {
 	Name                string                `json:"name" minLength:"1" maxLength:"200" doc:"Unique among the tenant's connections: 1 to 200 printable characters, no blank at either end."`
-	Type                models.ConnectionType `json:"type" enum:"jdbc,local,s3,gcs,azure_blob,sftp,kafka,api,iceberg" doc:"What it leads to. This release supports jdbc (a relational database) and local (a directory of the workers)."`
-	Host                string                `json:"host,omitempty" maxLength:"253" doc:"jdbc: a host name or address, without scheme, port or path."`
-	Port                int                   `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"jdbc: 5432 unless given."`
+	Type                models.ConnectionType `json:"type" enum:"jdbc,local,s3,gcs,azure_blob,sftp,kafka,api,iceberg" doc:"What it leads to. This release supports jdbc (a relational database), kafka (a cluster) and local (a directory of the workers)."`
+	Host                string                `json:"host,omitempty" maxLength:"2000" doc:"jdbc: a host name or address, without scheme, port or path. kafka: the brokers to begin with, host or host:port, with commas between."`
+	Port                int                   `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"jdbc: 5432 unless given. kafka: of the brokers that have none, 9092 unless given."`
 	Database            string                `json:"database,omitempty" maxLength:"63" doc:"jdbc: the database."`
 	CredentialSecretRef string                `json:"credentialSecretRef,omitempty" maxLength:"128" doc:"The entry of the tenant in the secret store that holds username and password."`
-	Properties          Object                `json:"properties,omitempty" doc:"jdbc: driver, sslMode, connectionTimeout (ms). local: path."`
+	Properties          Object                `json:"properties,omitempty" doc:"jdbc: driver, sslMode, connectionTimeout (ms). kafka: securityProtocol, saslMechanism, connectionTimeout (ms). local: path."`
 }
 
 // ConnectionView is a connection as the API shows it.

@@ -185,6 +185,8 @@ type TaskRun struct {
 	Output string
 	// Detail is the task's own result (a check's counts), as JSON.
 	Detail json.RawMessage
+	// Batch is what an incremental source has read. It is written with the task's success and never read back.
+	Batch *Batch
 }
 
 // LogLine is one line of an execution's log.

@@ -74,6 +74,7 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 	if err != nil {
 		return contract.RunTaskResult{}, t.fail(ctx, internal(err.Error()))
 	}
+	t.run.Batch = batchOf(spec, result)
 	return t.succeed(ctx, output, result)
 }
 
@@ -97,7 +98,7 @@ func (a *Tasks) runProcess(ctx context.Context, timeout time.Duration, spec prot
 // specFailure says why a task's description could not be made.
 func specFailure(err error) *protocol.Failure {
 	switch models.CodeOf(err) {
-	case models.CodeNotFound, models.CodeInvalidDefinition:
+	case models.CodeNotFound, models.CodeInvalidDefinition, models.CodeStagedDataExpired:
 		return &protocol.Failure{Class: models.ClassInvalidDefinition, Message: err.Error()}
 	default:
 		return internal(err.Error())

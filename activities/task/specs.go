@@ -49,6 +49,9 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 	case models.TaskSource:
 		spec.Source = find(d.Sources, func(x *definition.Source) bool { return x.Name == node.Name })
 		spec.Output = s.newOutput(e, node.Name, number)
+		if err := s.addCursor(ctx, &spec); err != nil {
+			return spec, err
+		}
 		return spec, s.addConnection(ctx, &spec, spec.Source.Connection)
 	case models.TaskTransformation:
 		spec.Transformation = find(d.Transformations, func(x *definition.Transformation) bool { return x.Name == node.Name })
@@ -66,6 +69,9 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 		return spec, nil
 	case models.TaskSink:
 		spec.Sink = find(d.Sinks, func(x *definition.Sink) bool { return x.Name == node.Name })
+		if err := s.addPublication(ctx, &spec, d); err != nil {
+			return spec, err
+		}
 		return spec, s.addConnection(ctx, &spec, spec.Sink.Connection)
 	default:
 		return spec, fmt.Errorf("a task of kind %q cannot be run", node.Kind)

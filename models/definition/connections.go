@@ -28,8 +28,11 @@ func (d *Definition) Connections(at string) []ConnectionUse {
 	}
 	for _, s := range d.Sources {
 		types := storageConnections
-		if s.Type == SourceJDBC {
+		switch s.Type {
+		case SourceJDBC:
 			types = databaseConnections
+		case SourceKafka:
+			types = kafkaConnections
 		}
 		add("sources", s.Name, s.Connection, types)
 	}

@@ -46,7 +46,7 @@ sinks: {out: {type: cloud_storage, connection: c, format: csv}}
 `, []string{
 		"sources.raw.connection: is required",
 		"sources.files.format: is required; it must be csv, json or parquet",
-		"sources.odd.type: is required; it must be jdbc or cloud_storage",
+		"sources.odd.type: is required; it must be jdbc, cloud_storage or kafka",
 		"transformations[0].sql: is required",
 		"transformations[1].name: is required",
 		"transformations[2].type: is required; it must be sql_transform, lookup_join, schema_check, deduplicate, filter, select or aggregate",
@@ -61,7 +61,7 @@ transformations: [{name: a, type: sql, input: raw, sql: select 1}]
 sinks: {out: {type: jdbc, connection: c, table: t, mode: upsert, merge_keys: [id]}}
 orchestration: {engine: prefect}
 `, []string{
-		`sources.raw.type: "jdbcc" is not allowed; it must be jdbc or cloud_storage; did you mean jdbc?`,
+		`sources.raw.type: "jdbcc" is not allowed; it must be jdbc, cloud_storage or kafka; did you mean jdbc?`,
 		`sources.b.mode: "ful" is not allowed; it must be full, incremental, partition or snapshot; did you mean full?`,
 		`transformations[0].type: "sql" is not allowed; it must be sql_transform, lookup_join, schema_check, deduplicate, filter, select or aggregate`,
 		`sinks.out.mode: "upsert" is not allowed; it must be append, overwrite, merge_on_key or overwrite_partition`,
@@ -69,19 +69,38 @@ orchestration: {engine: prefect}
 	}},
 	{"what this release does not support, without mistakes that follow from it", `
 sources:
-  events: {type: kafka, connection: k, topic: t, consumer_group: g, format: avro}
   crm: {type: api, connection: a, url: x}
-  raw: {type: jdbc, connection: db, table: t, mode: incremental, watermark_column: at}
-transformations: [{name: a, type: sql_transform, inputs: [events, crm, raw], sql: select 1}]
+  raw: {type: jdbc, connection: db, table: t, mode: snapshot, watermark_column: at}
+transformations: [{name: a, type: sql_transform, inputs: [crm, raw], sql: select 1}]
 sinks:
   lake: {type: iceberg, connection: i, input: a, namespace: n}
   part: {type: jdbc, connection: db, table: t, mode: overwrite_partition, partition_by: [day]}
 `, []string{
-		"sources.events.type: kafka is not supported by this release; use jdbc or cloud_storage",
-		"sources.crm.type: api is not supported by this release; use jdbc or cloud_storage",
+		"sources.crm.type: api is not supported by this release; use jdbc, cloud_storage or kafka",
 		"sinks.lake.type: iceberg is not supported by this release; use jdbc or cloud_storage",
-		"sources.raw.mode: mode incremental is not supported by this release; use full",
+		"sources.raw.mode: mode snapshot is not supported by this release; use full or incremental",
 		"sinks.part.mode: mode overwrite_partition is not supported by this release for jdbc; use append, overwrite or merge_on_key",
+	}},
+	{"sources that are read on", `
+sources:
+  events: {type: kafka, connection: k, topic: "a b", format: avro, start_offset: yesterday, mode: incremental}
+  clicks: {type: kafka, connection: k, topic: ok, format: json, schema_registry: "http://r", max_records: 0, partitions: 1.5}
+  views: {type: kafka, connection: k, topic: ok, format: avro, schema_registry: "file:///etc"}
+  raw: {type: jdbc, connection: db, table: t, mode: incremental}
+  files: {type: cloud_storage, connection: c, format: csv, mode: incremental}
+orchestration: {max_active_runs: 2}
+sinks: {out: {type: jdbc, connection: db, table: u, input: raw}}
+`, []string{
+		"sources.events.mode: is not known here",
+		"sources.clicks.max_records: must be between 1 and 1e+09",
+		"sources.clicks.partitions: must be a whole number",
+		"sources.events.schema_registry: is required with format avro",
+		"sources.clicks.schema_registry: is for format avro",
+		"sources.raw.watermark_column: is required with mode incremental",
+		"orchestration.max_active_runs: must be 1, because events reads on where the execution before it ended",
+		`sources.events.topic: "a b" cannot be a topic; it must be up to 249 letters, digits, dots, dashes or underscores`,
+		`sources.events.start_offset: "yesterday" is neither earliest nor latest nor a time such as 2026-01-31T08:00:00Z`,
+		"sources.views.schema_registry: must be an http or https URL",
 	}},
 	{"names", `
 sources: {Raw: {type: jdbc, connection: db, table: t}, "a b\n": {type: jdbc, connection: db, table: t}, ok: {type: jdbc, connection: db, table: t}}

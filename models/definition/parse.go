@@ -71,6 +71,7 @@ func build(m *mistakes, doc *document, at *path) *Definition {
 		d.Sinks = append(d.Sinks, b.sink(s.name, s.value, at.at("sinks").at(s.name)))
 	}
 	d.Orchestration = b.orchestration(doc.Orchestration, at.at("orchestration"))
+	b.oneAtATime(doc.Orchestration, at.at("orchestration"))
 	b.sections(doc, at)
 	b.cycles()
 	checkTexts(m, d, at)

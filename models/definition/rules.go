@@ -16,8 +16,9 @@ const maxIdentifier = 63
 const maxPattern = 4096
 
 var (
-	typeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*( [A-Za-z][A-Za-z0-9_]*)*(\([0-9]{1,4}( ?, ?[0-9]{1,4})?\))?( [A-Za-z][A-Za-z0-9_]*)*(\[\])*$`)
-	dagForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,250}$`)
+	typeForm  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*( [A-Za-z][A-Za-z0-9_]*)*(\([0-9]{1,4}( ?, ?[0-9]{1,4})?\))?( [A-Za-z][A-Za-z0-9_]*)*(\[\])*$`)
+	dagForm   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,250}$`)
+	topicForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,249}$`)
 )
 
 // checkRule says what is wrong with a text that must follow a rule, "" where nothing is. Rules are
@@ -26,7 +27,10 @@ func checkRule(rule, s string) string {
 	switch rule {
 	case "": // any text will do
 		return ""
-	case "prefix", "published_prefix": // may be empty
+	case "prefix", "published_prefix", "registry": // may be empty
+		if s == "" {
+			return ""
+		}
 	default:
 		if s == "" {
 			return "must not be empty"
@@ -51,7 +55,13 @@ func checkRule(rule, s string) string {
 		if !dagForm.MatchString(s) {
 			return quote(s) + " cannot be a DAG's id; it must be up to 250 letters, digits, dots, dashes or underscores"
 		}
-	case "webhook":
+	case "topic":
+		if !topicForm.MatchString(s) || s == "." || s == ".." {
+			return quote(s) + " cannot be a topic; it must be up to 249 letters, digits, dots, dashes or underscores"
+		}
+	case "offset":
+		return checkOffset(s)
+	case "webhook", "registry":
 		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return "must be an http or https URL"
 		}

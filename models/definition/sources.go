@@ -11,6 +11,7 @@ type sourceDoc struct {
 	Name    string            `json:"-"`
 	JDBC    *jdbcSourceDoc    `json:"jdbc"`
 	Storage *storageSourceDoc `json:"cloud_storage"`
+	Kafka   *kafkaSourceDoc   `json:"kafka"`
 }
 
 func (s *sourceDoc) decode(d *decoder, n *node, at *path) { d.variant(s, n, laterSources, at) }
@@ -57,6 +58,10 @@ func (b *builder) source(name string, doc sourceDoc, at *path) Source {
 		s.Type = SourceCloudStorage
 		s.Connection, s.Mode = b.sourceBase(doc.Storage.sourceBase, at)
 		s.Storage = b.storageSource(*doc.Storage, at)
+	case doc.Kafka != nil:
+		s.Type, s.Mode = SourceKafka, ReadIncremental
+		s.Connection = doc.Kafka.Connection
+		s.Kafka = b.kafkaSource(*doc.Kafka, at)
 	}
 	return s
 }
@@ -66,7 +71,7 @@ func (b *builder) sourceBase(doc sourceBase, at *path) (connection string, mode 
 		doc.Mode = ReadFull
 	}
 	if slices.Contains(laterReadModes, doc.Mode) {
-		b.add(at.at("mode"), "mode %s is not supported by this release; use %s", doc.Mode, ReadFull)
+		b.add(at.at("mode"), "mode %s is not supported by this release; use %s or %s", doc.Mode, ReadFull, ReadIncremental)
 	}
 	return doc.Connection, doc.Mode
 }
@@ -83,6 +88,9 @@ func (b *builder) jdbcSource(doc jdbcSourceDoc, at *path) *JDBCSource {
 		b.add(at.at("num_partitions"), "is required with partition_column")
 	case doc.PartitionColumn == "" && doc.NumPartitions > 1:
 		b.add(at.at("partition_column"), "is required with num_partitions")
+	}
+	if doc.Mode == ReadIncremental && doc.WatermarkColumn == "" && !b.has(at.at("watermark_column")) {
+		b.add(at.at("watermark_column"), "is required with mode incremental")
 	}
 	return &JDBCSource{
 		Table: doc.Table, Query: doc.Query, WatermarkColumn: doc.WatermarkColumn, FetchSize: doc.FetchSize,

@@ -6,12 +6,12 @@ import "github.com/matih/pipeline-service/models"
 // word gets one clear mistake. To support one, take it out here and give it its document struct.
 
 var (
-	laterSources = []string{"api", "kafka"}
+	laterSources = []string{"api"}
 	laterSinks   = []string{"iceberg"}
 )
 
-// laterReadModes are the read modes that need watermarks or snapshots.
-var laterReadModes = []ReadMode{ReadIncremental, ReadPartition, ReadSnapshot}
+// laterReadModes are the read modes that no source has.
+var laterReadModes = []ReadMode{ReadPartition, ReadSnapshot}
 
 // laterJDBCModes are the write modes that relational sinks lack.
 var laterJDBCModes = []WriteMode{WriteOverwritePartition}
@@ -21,3 +21,6 @@ var storageConnections = []models.ConnectionType{models.ConnectionLocal}
 
 // databaseConnections are the types of connections that tables are read from and written to.
 var databaseConnections = []models.ConnectionType{models.ConnectionJDBC}
+
+// kafkaConnections are the types of connections that topics are read from.
+var kafkaConnections = []models.ConnectionType{models.ConnectionKafka}

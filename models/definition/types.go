@@ -54,6 +54,7 @@ type SourceType string
 const (
 	SourceJDBC         SourceType = "jdbc"
 	SourceCloudStorage SourceType = "cloud_storage"
+	SourceKafka        SourceType = "kafka"
 )
 
 // ReadMode says which rows of a source an execution reads.
@@ -67,7 +68,8 @@ const (
 	ReadSnapshot    ReadMode = "snapshot"
 )
 
-// Source is one place rows are read from. Exactly one of JDBC and Storage is set, by Type.
+// Source is one place rows are read from. Exactly one of JDBC, Storage and Kafka is set, by Type. A kafka source
+// is always incremental.
 type Source struct {
 	Name       string         `json:"name"`
 	Type       SourceType     `json:"type"`
@@ -75,7 +77,11 @@ type Source struct {
 	Mode       ReadMode       `json:"mode"`
 	JDBC       *JDBCSource    `json:"jdbc,omitempty" at:"-"`
 	Storage    *StorageSource `json:"storage,omitempty" at:"-"`
+	Kafka      *KafkaSource   `json:"kafka,omitempty" at:"-"`
 }
+
+// Incremental reports whether an execution reads on where the last published one ended.
+func (s *Source) Incremental() bool { return s.Mode == ReadIncremental }
 
 // JDBCSource reads a table or a query of a relational database. Exactly one of Table and Query is
 // set. With PartitionColumn and NumPartitions above 1 the rows are read in that many ranges at once.
@@ -88,14 +94,15 @@ type JDBCSource struct {
 	NumPartitions   int    `json:"num_partitions,omitempty"`
 }
 
-// Format is how rows are written in files.
+// Format is how rows are written in files and records.
 type Format string
 
-// The file formats. JSON is read as lines or one array and written as lines.
+// The formats. JSON files are read as lines or one array and written as lines. Avro is for records alone.
 const (
 	FormatCSV     Format = "csv"
 	FormatJSON    Format = "json"
 	FormatParquet Format = "parquet"
+	FormatAvro    Format = "avro"
 )
 
 // Compression is how files are compressed.
@@ -128,6 +135,17 @@ type StorageSource struct {
 	CSV         *CSVOptions  `json:"csv_options,omitempty"`
 	Schema      []ColumnType `json:"schema,omitempty" at:"Column"` // decides the types; in the document's order
 	AllowEmpty  bool         `json:"allow_empty,omitempty"`
+}
+
+// KafkaSource reads a topic from the last published offsets to its end at the start of the read.
+type KafkaSource struct {
+	Topic          string `json:"topic" rule:"topic"`
+	ConsumerGroup  string `json:"consumer_group,omitempty" rule:"word"` // is told the published offsets
+	Format         Format `json:"format"`
+	SchemaRegistry string `json:"schema_registry,omitempty" rule:"registry"` // its URL, for avro
+	StartOffset    string `json:"start_offset" rule:"offset"`                // where nothing is published yet: earliest, latest or a time
+	MaxRecords     int    `json:"max_records,omitempty"`                     // of one execution; 0 is no limit
+	Partitions     int    `json:"partitions,omitempty"`                      // how many are read at once; 0 leaves it to the task
 }
 
 // ColumnType gives a column the type it is read as, in DuckDB's names.

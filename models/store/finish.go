@@ -21,7 +21,8 @@ type ExecutionEnd struct {
 
 // FinishExecution ends an execution, once: one that has ended stays as it is and is returned. Tasks
 // that never ran become SKIPPED; those that still run become CANCELLED, but for the one that end.Error
-// names, which becomes FAILED. Approvals it waits for become CANCELLED. The run slot is free from then on. Error: CodeNotFound.
+// names, which becomes FAILED. Approvals it waits for become CANCELLED. The cursors of its
+// incremental sources move, or their batches stay pending. The run slot is free from then on. Error: CodeNotFound.
 func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEnd) (models.Execution, error) {
 	if !end.Status.Terminal() {
 		return models.Execution{}, fmt.Errorf("store: %s is not the end of an execution", end.Status)
@@ -51,6 +52,9 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 		changes.merge(cancelled)
 		row.StatusReason, row.Error, row.EndedAt, row.RunSlot = end.Reason, failure, at(end.At), nil
 		if err := t.endTasks(ctx, tx, id, end, failure); err != nil {
+			return err
+		}
+		if err := t.settleBatches(ctx, tx, row, end.At); err != nil {
 			return err
 		}
 		if err := t.insertLogs(ctx, tx, row, end.Lines); err != nil {

@@ -15,13 +15,16 @@ import (
 // REUSED keep what the earlier execution says of them and those that are PENDING run. read names the
 // REUSED tasks whose staged output a PENDING one reads; the data stay as long as e may need them. e keeps its
 // LastRun. Otherwise it is as SubmitExecution; more errors: CodeStagedDataExpired with the names of the
-// tasks in IDs where retention has taken data away that are read.
+// tasks in IDs where retention has taken data away that are read, or what they have read of an incremental source is stale.
 func (t *Tenant) SubmitRerun(ctx context.Context, e models.Execution, tasks []models.TaskRun, read []string) (models.Execution, error) {
 	return t.submit(ctx, e, func(ctx context.Context, tx bun.Tx, row *executionRow) error {
 		if err := t.keepStaged(ctx, tx, row.ID, tasks, read); err != nil {
 			return err
 		}
-		return t.insertPlan(ctx, tx, row, tasks)
+		if err := t.insertPlan(ctx, tx, row, tasks); err != nil {
+			return err
+		}
+		return t.reuseBatches(ctx, tx, row, tasks)
 	})
 }
 

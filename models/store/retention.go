@@ -101,6 +101,11 @@ func (s *Store) StagedRemoved(ctx context.Context, executions []Retained) error 
 			if err != nil {
 				return err
 			}
+			// No re-run can publish their batches any more.
+			_, err = tx.NewDelete().Model((*batchRow)(nil)).Where("tenant_id = ? AND execution_id IN (?)", tenant, bun.List(ids)).Exec(ctx)
+			if err != nil {
+				return err
+			}
 		}
 		return nil
 	})

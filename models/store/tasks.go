@@ -76,7 +76,7 @@ func (t *Tenant) StartTask(ctx context.Context, id string, run models.TaskRun) e
 	})
 }
 
-// FinishTask records how attempt run.Attempts of a task ended, with its log lines. The execution's completed
+// FinishTask records how attempt run.Attempts of a task ended, with its log lines and what it read of an incremental source. The execution's completed
 // tasks and its rows and bytes processed (what its sources read: RowsIn and BytesIn) follow. Recording the same end again
 // changes nothing; an attempt older than the last one is CodeConflict. Other errors: CodeNotFound,
 // CodeExecutionClosed.
@@ -100,6 +100,9 @@ func (t *Tenant) FinishTask(ctx context.Context, id string, run models.TaskRun, 
 			return nil
 		}
 		if err := t.changeTask(ctx, tx, e, old, run); err != nil {
+			return err
+		}
+		if err := t.keepBatch(ctx, tx, id, run); err != nil {
 			return err
 		}
 		if e.CurrentTask == run.Name {

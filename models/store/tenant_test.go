@@ -52,7 +52,7 @@ func newWorld(tb testing.TB, t *Tenant) world {
 func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, error) {
 	page := models.Page{Size: 20}
 	none := func(err error) (any, error) { return nil, err }
-	run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded}
+	run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded, Batch: &models.Batch{Source: "raw", Name: w.execution.ID, End: "1"}}
 	return map[string]func() (any, error){
 		"CreatePipeline": func() (any, error) {
 			return t.CreatePipeline(ctx, models.Pipeline{ID: models.NewID(models.PrefixPipeline), Name: "sales"})
@@ -98,6 +98,8 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"StartTask":        func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
 		"FinishTask":       func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
 		"TaskRuns":         func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
+		"Cursor":           func() (any, error) { return t.Cursor(ctx, w.pipeline.ID, "raw") },
+		"Batches":          func() (any, error) { return t.Batches(ctx, w.execution.ID, []string{"raw"}) },
 		"TaskOutputs":      func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
 		"FinishExecution": func() (any, error) {
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
@@ -193,6 +195,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
 			"Approvals": true, "Schedules": true, "ScheduleSynced": true,
 			"BeginAudit": true, "Audit": true, "TakeRequests": true, "Backfills": true, "CompletedDueTimes": true,
+			"Cursor": true, "Batches": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
 			got, err := call()

@@ -28,6 +28,13 @@ type Spec struct {
 	// Connection is what Source or Sink names, or what is to be tested.
 	Connection *models.Connection `json:"connection,omitempty"`
 
+	// Cursor is where an incremental source reads on from, nil for others. Where it has a pending batch the source
+	// reads that again, to the same end.
+	Cursor *models.Cursor `json:"cursor,omitempty"`
+	// Publication names what a sink publishes: no matter how many attempts or executions try, it is published
+	// once. It is the execution's id, or that of the one which first read the batch (see models.Cursor).
+	Publication string `json:"publication,omitempty"`
+
 	// Inputs are the staged rows this task reads, by the name the definition gives them.
 	Inputs []Input `json:"inputs,omitempty"`
 	// Output is the directory for the rows that go on to later tasks; it does not exist yet.
@@ -116,6 +123,8 @@ type Result struct {
 	Files []string `json:"files,omitempty"`
 	// AlreadyPublished says that an earlier attempt had published the data, so this one did nothing.
 	AlreadyPublished bool `json:"alreadyPublished,omitempty"`
+	// Cursor is the place up to which an incremental source has read: the Value of its cursor once that is published.
+	Cursor string `json:"cursor,omitempty"`
 	// PassThrough says that the output is the (single) input, unchanged, so nothing was written.
 	PassThrough bool `json:"passThrough,omitempty"`
 }

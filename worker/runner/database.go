@@ -57,15 +57,18 @@ func (j *job) readDatabase(ctx context.Context) (*task.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := target.Read(ctx, j.spec.Source.JDBC, j.spec.Source.Mode, postgres.Dest{Dir: out.Dir(), Meter: &j.out.meter})
+	found, err := target.Read(ctx, j.spec.Source.JDBC, j.cursor(), postgres.Dest{Dir: out.Dir(), Meter: &j.out.meter})
 	if err != nil {
 		return nil, err
+	}
+	if found.Skipped > 0 {
+		j.out.Warnf("%d rows or more are never read: %s is null or infinite in them", found.Skipped, j.spec.Source.JDBC.WatermarkColumn)
 	}
 	if err := j.commit(out, found.Rows); err != nil {
 		return nil, err
 	}
 	res := j.result()
-	res.Columns = found.Columns
+	res.Columns, res.Cursor = found.Columns, found.Cursor
 	return res, nil
 }
 
@@ -80,7 +83,7 @@ func (j *job) writeDatabase(ctx context.Context) (*task.Result, error) {
 	}
 	j.out.meter.AddIn(0, size)
 	loaded, err := target.Write(ctx, postgres.Load{
-		Sink: j.spec.Sink, Tenant: j.spec.Tenant, Execution: j.spec.Execution, Attempt: j.spec.Attempt, Files: files, Meter: &j.out.meter,
+		Sink: j.spec.Sink, Tenant: j.spec.Tenant, Publication: j.publication(), Attempt: j.spec.Attempt, Files: files, Meter: &j.out.meter,
 	})
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func (j *job) writeDatabase(ctx context.Context) (*task.Result, error) {
 	res := j.result()
 	res.RowsOut, res.AlreadyPublished = loaded.Rows, loaded.Already
 	if loaded.Already {
-		j.out.Infof("an earlier attempt had published the data: %d rows", loaded.Rows)
+		j.out.Infof("the data had been published before: %d rows", loaded.Rows)
 	}
 	return res, nil
 }
@@ -128,6 +131,12 @@ func (j *job) probe(ctx context.Context) (*models.ConnectionTest, error) {
 		return store.Test()
 	case models.ConnectionJDBC:
 		target, err := j.database(sandbox.Policy{})
+		if err != nil {
+			return nil, err
+		}
+		return target.Test(ctx)
+	case models.ConnectionKafka:
+		target, err := j.cluster(ctx, sandbox.Policy{}, "")
 		if err != nil {
 			return nil, err
 		}

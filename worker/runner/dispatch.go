@@ -35,6 +35,8 @@ func (j *job) do(ctx context.Context) (*task.Result, error) {
 			return j.readDatabase(ctx)
 		case s.Source.Type == definition.SourceCloudStorage && s.Source.Storage != nil:
 			return j.readFiles(ctx)
+		case s.Source.Type == definition.SourceKafka && s.Source.Kafka != nil:
+			return j.readTopic(ctx)
 		}
 		return nil, unsupported("source type", string(s.Source.Type))
 	case s.Kind == models.TaskTransformation && s.Transformation != nil:
@@ -152,6 +154,22 @@ func (j *job) settle(ctx context.Context, dirs []string) error {
 		return fault.Internal("configure DuckDB", err)
 	}
 	return nil
+}
+
+// cursor is where an incremental source reads on, nil for one that reads all.
+func (j *job) cursor() *models.Cursor {
+	if j.spec.Source.Incremental() && j.spec.Cursor == nil {
+		return &models.Cursor{}
+	}
+	return j.spec.Cursor
+}
+
+// publication names what a sink publishes.
+func (j *job) publication() string {
+	if j.spec.Publication == "" {
+		return j.spec.Execution
+	}
+	return j.spec.Publication
 }
 
 // result is the task's counts so far.

@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -56,17 +57,41 @@ func (e *emitter) keepSecret(values ...string) {
 
 // send writes one message.
 func (e *emitter) send(m task.Message) error {
-	line, err := encode(m)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	line, err := e.redacted(m)
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	_, err = e.out.Write(line)
+	return err
+}
+
+// redacted is a message without secrets. A cursor must arrive as it is, even where a user name such as "at" is in it
+// by chance.
+func (e *emitter) redacted(m task.Message) ([]byte, error) {
+	if m.Result != nil && m.Result.Cursor != "" {
+		result := *m.Result
+		result.Cursor = ""
+		line, err := e.redacted(task.Message{Result: &result})
+		if err != nil {
+			return nil, err
+		}
+		var clean task.Message
+		if err := json.Unmarshal(line, &clean); err != nil {
+			return nil, err
+		}
+		if clean.Result == nil {
+			return nil, errors.New("a secret is a word of the protocol")
+		}
+		clean.Result.Cursor = m.Result.Cursor
+		return encode(clean)
+	}
+	line, err := encode(m)
 	for _, s := range e.secrets {
 		line = bytes.ReplaceAll(line, s, []byte("***"))
 	}
-	_, err = e.out.Write(line)
-	return err
+	return line, err
 }
 
 // encode is JSON with a line end and without HTML escapes, so that texts look alike everywhere.

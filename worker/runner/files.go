@@ -30,17 +30,20 @@ func (j *job) readFiles(ctx context.Context) (*task.Result, error) {
 	if _, err := j.configure(ctx, store.Dir(), out.Dir()); err != nil {
 		return nil, err
 	}
-	found, err := store.Read(ctx, j.engine, j.spec.Source.Storage, j.spec.Source.Mode,
+	found, err := store.Read(ctx, j.engine, j.spec.Source.Storage, j.cursor(),
 		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: &j.out.meter})
 	if err != nil {
 		return nil, err
 	}
 	j.out.Infof("read %d rows of %d files", found.Rows, len(found.Files))
+	if found.Gone > 0 {
+		j.out.Warnf("%d files that an execution before began to publish are gone or were changed: sinks that had not published them do not get them", found.Gone)
+	}
 	if err := j.commit(out, found.Rows); err != nil {
 		return nil, err
 	}
 	res := j.result()
-	res.Columns = found.Columns
+	res.Columns, res.Cursor = found.Columns, found.Cursor
 	return res, nil
 }
 
@@ -64,17 +67,18 @@ func (j *job) writeFiles(ctx context.Context) (*task.Result, error) {
 		return nil, err
 	}
 	published, err := store.Write(ctx, j.engine, blob.Load{
-		Sink:      j.spec.Sink,
-		Execution: j.spec.Execution,
-		Attempt:   j.spec.Attempt,
-		Input:     inputs[0].Name,
-		Empty:     len(inputs[0].Files) == 0,
+		Sink:        j.spec.Sink,
+		Publication: j.publication(),
+		Execution:   j.spec.Execution,
+		Attempt:     j.spec.Attempt,
+		Input:       inputs[0].Name,
+		Empty:       len(inputs[0].Files) == 0,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if published.Already {
-		j.out.Infof("an earlier attempt had published the data")
+		j.out.Infof("the data had been published before")
 	}
 	for _, name := range published.Files[:min(len(published.Files), maxNamed)] {
 		j.out.Infof("published %s", name)

@@ -45,12 +45,18 @@ func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *defin
 	if len(filled) == 0 {
 		return errNoColumns
 	}
-	from := duckdb.List(s.paths(filled)) + ", format = 'auto', compression = 'uncompressed'"
+	return ViewJSON(ctx, e, s.paths(filled), src.Schema, scratch)
+}
+
+// ViewJSON defines the view SourceView over JSON files of lines or one array of objects: the columns are the union
+// of the objects' keys, with the types of the schema, else those that hold all values without loss.
+func ViewJSON(ctx context.Context, e Engine, paths []string, schema []definition.ColumnType, scratch string) error {
+	from := duckdb.List(paths) + ", format = 'auto', compression = 'uncompressed'"
 	detected, err := e.DescribeQuery(ctx, fmt.Sprintf("SELECT * FROM read_json(%s, sample_size = -1, union_by_name = true, map_inference_threshold = -1, field_appearance_threshold = 0)", from))
 	if err != nil {
 		return err
 	}
-	given := schemaTypes(src.Schema)
+	given := schemaTypes(schema)
 	var (
 		pairs   [][2]string
 		columns []string
@@ -73,6 +79,6 @@ func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *defin
 	}
 	return typedView(ctx, e, raw{
 		query:   fmt.Sprintf("SELECT * FROM read_json(%s, columns = %s)", from, duckdb.Struct(pairs)),
-		columns: columns, types: types, open: open, schema: src.Schema, scratch: scratch,
+		columns: columns, types: types, open: open, schema: schema, scratch: scratch,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -19,6 +20,7 @@ type file struct {
 	Name string
 	At   string
 	Size int64
+	Time time.Time // of the last change
 }
 
 // list finds the published files below a prefix that match a pattern, in order of their names.
@@ -80,7 +82,7 @@ func (s *Store) consider(found map[string]file, prefix, pattern, name string) er
 		return fault.Because(fault.Errorf(models.ClassForbidden, "%s leads out of the connection's directory", name), err)
 	}
 	if info.Mode().IsRegular() {
-		found[name] = file{Name: name, At: name, Size: info.Size()}
+		found[name] = file{Name: name, At: name, Size: info.Size(), Time: info.ModTime()}
 	}
 	return nil
 }
@@ -114,7 +116,7 @@ func (s *Store) applyPending(found map[string]file, prefix, pattern string) erro
 				continue
 			}
 			if info, err := s.root.Stat(p.Staged); err == nil {
-				found[p.Name] = file{Name: p.Name, At: p.Staged, Size: info.Size()}
+				found[p.Name] = file{Name: p.Name, At: p.Staged, Size: info.Size(), Time: info.ModTime()}
 			}
 		}
 	}

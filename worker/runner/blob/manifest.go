@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,10 +17,10 @@ import (
 )
 
 // metaDir lies beside the published files and holds what is being published: for each attempt a directory with
-// its files, for each execution that committed a manifest.
+// its files, for each publication that is committed a manifest. A publication's name is an execution's id.
 //
-//	.pipeline/<sink>-<execution>.pending.json   committed, files not all in place yet
-//	.pipeline/<sink>-<execution>.done.json      published
+//	.pipeline/<sink>-<publication>.pending.json committed, files not all in place yet
+//	.pipeline/<sink>-<publication>.done.json    published
 //	.pipeline/<sink>-<execution>-a<attempt>/    an attempt's files, and .alive, which it locks while it lives
 //	.pipeline/<sink>.lock                       held while a publication is made or finished
 const (
@@ -35,12 +36,14 @@ const doneKept = 30 * 24 * time.Hour
 
 // manifest is a publication. All names are below the connection's directory, with slashes.
 type manifest struct {
-	Sink      string        `json:"sink"`
-	Execution string        `json:"execution"`
-	Attempt   int           `json:"attempt"`
-	Rows      int64         `json:"rows"`
-	Bytes     int64         `json:"bytes"`
-	Files     []publication `json:"files"`
+	Sink string `json:"sink"`
+	// Publication is empty in manifests of earlier releases; then it is Execution.
+	Publication string        `json:"publication,omitempty"`
+	Execution   string        `json:"execution"`
+	Attempt     int           `json:"attempt"`
+	Rows        int64         `json:"rows"`
+	Bytes       int64         `json:"bytes"`
+	Files       []publication `json:"files"`
 	// Remove are the files of earlier executions that this one replaces.
 	Remove []string `json:"remove,omitempty"`
 }
@@ -50,6 +53,17 @@ type publication struct {
 	Name   string `json:"name"`
 	Staged string `json:"staged"`
 }
+
+// id is what the manifest's own file name begins with.
+func (m *manifest) id() string {
+	if m.Publication == "" {
+		return m.Sink + "-" + m.Execution
+	}
+	return m.Sink + "-" + m.Publication
+}
+
+// attempts is what the names of the directories begin with in which the execution's attempts stage files.
+func attempts(sink, execution string) string { return sink + "-" + execution + "-a" }
 
 func (m *manifest) names() []string {
 	names := make([]string, len(m.Files))
@@ -136,16 +150,19 @@ func (s *Store) readManifest(name string) (*manifest, error) {
 
 // publisher publishes one execution of one sink.
 type publisher struct {
-	store     *Store
-	dir       string // of the prefix
-	sink      string
-	execution string
-	attempt   int
+	store       *Store
+	dir         string // of the prefix
+	sink        string
+	publication string
+	execution   string
+	attempt     int
 }
 
 func (p *publisher) meta(name string) string { return path.Join(p.dir, metaDir, name) }
-func (p *publisher) id() string              { return p.sink + "-" + p.execution }
-func (p *publisher) stage() string           { return p.meta(fmt.Sprintf("%s-a%d", p.id(), p.attempt)) }
+func (p *publisher) id() string              { return p.sink + "-" + p.publication }
+func (p *publisher) stage() string {
+	return p.meta(attempts(p.sink, p.execution) + strconv.Itoa(p.attempt))
+}
 
 // published finishes what an earlier attempt committed and returns it; nil where none did.
 func (p *publisher) published() (*manifest, error) {
@@ -279,19 +296,19 @@ func (p *publisher) finish(m *manifest) error {
 			return err
 		}
 	}
-	id := m.Sink + "-" + m.Execution
+	id := m.id()
 	if err := root.Rename(p.meta(id+pendingSuffix), p.meta(id+doneSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := p.store.sync(p.meta("")); err != nil {
 		return err
 	}
-	return p.clean(id)
+	return p.clean(m)
 }
 
 // clean removes the directories of an execution's attempts, those of attempts that died, and records nobody
 // will ask for. An attempt of the same execution that still writes then fails, which is right: it is published.
-func (p *publisher) clean(id string) error {
+func (p *publisher) clean(done *manifest) error {
 	entries, err := fs.ReadDir(p.store.root.FS(), p.meta(""))
 	if err != nil {
 		return err
@@ -302,14 +319,14 @@ func (p *publisher) clean(id string) error {
 		return err
 	}
 	for _, m := range pending {
-		committed[fmt.Sprintf("%s-%s-a%d", m.Sink, m.Execution, m.Attempt)] = true
+		committed[attempts(m.Sink, m.Execution)+strconv.Itoa(m.Attempt)] = true
 	}
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasPrefix(name, p.sink+"-") || committed[name] {
 			continue
 		}
-		remove := e.IsDir() && (strings.HasPrefix(name, id+"-a") || p.dead(p.meta(name)))
+		remove := e.IsDir() && (strings.HasPrefix(name, attempts(done.Sink, done.Execution)) || p.dead(p.meta(name)))
 		if info, err := e.Info(); err == nil && strings.HasSuffix(name, doneSuffix) {
 			remove = time.Since(info.ModTime()) > doneKept
 		}

@@ -38,42 +38,50 @@ type Found struct {
 	Files   []string
 	Rows    int64
 	Columns []task.Column
+	// Cursor is where an incremental read has ended. Gone counts the files of a batch that is read again which are
+	// not there any more as they were.
+	Cursor string
+	Gone   int
 }
 
-// sourceView is what a source's rows are called in SQL.
-const sourceView = "_source"
+// SourceView is what a source's rows are called in SQL.
+const SourceView = "_source"
 
-// Read stages the rows of all files that match.
-func (s *Store) Read(ctx context.Context, e Engine, src *definition.StorageSource, mode definition.ReadMode, to Dest) (*Found, error) {
-	if mode == definition.ReadIncremental {
-		return nil, fault.Errorf(models.ClassInvalidDefinition, "the mode incremental is not supported for files by this release")
-	}
+// Read stages the rows of the files that match: of all, or, with a cursor, of those that it leaves.
+func (s *Store) Read(ctx context.Context, e Engine, src *definition.StorageSource, from *models.Cursor, to Dest) (*Found, error) {
 	files, err := s.list(src.Prefix, src.Pattern)
 	if err != nil {
 		return nil, err
 	}
 	found := &Found{}
+	if from != nil {
+		return found, s.readOn(ctx, e, files, src, from, to, found)
+	}
+	if len(files) == 0 && !src.AllowEmpty {
+		return nil, fault.Errorf(models.ClassSource, "no file matches the pattern %q below %q (allow_empty: true accepts that)", orStar(src.Pattern), src.Prefix)
+	}
+	return found, s.stage(ctx, e, files, src, to, found)
+}
+
+// stage stages the rows of files.
+func (s *Store) stage(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest, found *Found) error {
 	var bytes int64
 	for _, f := range files {
 		found.Files = append(found.Files, f.Name)
 		bytes += f.Size
 	}
 	if len(files) == 0 {
-		if !src.AllowEmpty {
-			return nil, fault.Errorf(models.ClassSource, "no file matches the pattern %q below %q (allow_empty: true accepts that)", orStar(src.Pattern), src.Prefix)
-		}
-		return found, emptySet(ctx, e, src, to, found)
+		return emptySet(ctx, e, src.Schema, to, found)
 	}
+	read := s.stageText
 	if src.Format == definition.FormatParquet {
-		err = s.stageParquet(ctx, e, files, src, to, found)
-	} else {
-		err = s.stageText(ctx, e, files, src, to, found)
+		read = s.stageParquet
 	}
-	if err != nil {
-		return nil, err
+	if err := read(ctx, e, files, src, to, found); err != nil {
+		return err
 	}
 	to.Meter.AddIn(found.Rows, bytes)
-	return found, nil
+	return nil
 }
 
 func orStar(pattern string) string {
@@ -84,15 +92,15 @@ func orStar(pattern string) string {
 }
 
 // emptySet stages no rows: with the schema's columns, or, where nothing is known of them, no file.
-func emptySet(ctx context.Context, e Engine, src *definition.StorageSource, to Dest, found *Found) error {
-	if len(src.Schema) == 0 {
+func emptySet(ctx context.Context, e Engine, schema []definition.ColumnType, to Dest, found *Found) error {
+	if len(schema) == 0 {
 		return nil
 	}
-	items := make([]string, len(src.Schema))
-	for i, c := range src.Schema {
+	items := make([]string, len(schema))
+	for i, c := range schema {
 		items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, duckdb.Ident(c.Column))
 	}
-	if err := e.CreateView(ctx, sourceView, "SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
+	if err := e.CreateView(ctx, SourceView, "SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
 		return ofData(err)
 	}
 	return stageView(ctx, e, to, found)
@@ -100,7 +108,7 @@ func emptySet(ctx context.Context, e Engine, src *definition.StorageSource, to D
 
 func stageView(ctx context.Context, e Engine, to Dest, found *Found) error {
 	var err error
-	found.Rows, found.Columns, err = e.WriteParquet(ctx, sourceView, filepath.Join(to.Dir, "part-0.parquet"))
+	found.Rows, found.Columns, err = e.WriteParquet(ctx, SourceView, filepath.Join(to.Dir, "part-0.parquet"))
 	return ofData(err)
 }
 
@@ -115,7 +123,7 @@ func (s *Store) stageText(ctx context.Context, e Engine, files []file, src *defi
 	}
 	err = read(ctx, e, files, src, to.Scratch)
 	if errors.Is(err, errNoColumns) {
-		return emptySet(ctx, e, src, to, found)
+		return emptySet(ctx, e, src.Schema, to, found)
 	}
 	if err != nil {
 		return s.placed(err, files)
@@ -202,7 +210,7 @@ FROM parquet_schema(%s) GROUP BY file_name)`, paths), &schemas)
 		return ofData(err)
 	}
 	if schemas > 1 || len(src.Schema) > 0 {
-		if err := castView(ctx, e, sourceView, query, columns, src.Schema); err != nil {
+		if err := castView(ctx, e, SourceView, query, columns, src.Schema); err != nil {
 			return ofData(err)
 		}
 		return stageView(ctx, e, to, found)

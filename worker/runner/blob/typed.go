@@ -62,7 +62,7 @@ func typedView(ctx context.Context, e Engine, r raw) error {
 		}
 		items[i] = typed(duckdb.Ident(column), t)
 	}
-	return e.CreateView(ctx, sourceView, fmt.Sprintf("SELECT %s FROM %s", strings.Join(items, ", "), relation))
+	return e.CreateView(ctx, SourceView, fmt.Sprintf("SELECT %s FROM %s", strings.Join(items, ", "), relation))
 }
 
 // typed casts a column. An empty text is no value of any type but text.

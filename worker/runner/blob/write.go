@@ -19,9 +19,11 @@ import (
 
 // Load is one execution's data for a sink.
 type Load struct {
-	Sink      *definition.Sink
-	Execution string
-	Attempt   int
+	Sink *definition.Sink
+	// Publication names the data: however many executions bring them, they are published once.
+	Publication string
+	Execution   string
+	Attempt     int
 	// Input is the view with the rows. A data set without columns has no rows to write.
 	Input string
 	Empty bool
@@ -56,7 +58,7 @@ func (s *Store) Prepare(sink *definition.Sink) error {
 // Write publishes the rows of the input so that readers see all files of the execution or none, once,
 // however often it is attempted.
 func (s *Store) Write(ctx context.Context, e Engine, l Load) (*Published, error) {
-	if !plainName.MatchString(l.Sink.Name) || !plainName.MatchString(l.Execution) {
+	if !plainName.MatchString(l.Sink.Name) || !plainName.MatchString(l.Execution) || !plainName.MatchString(l.Publication) {
 		return nil, fault.Errorf(models.ClassInternal, "the sink or the execution has an unexpected name")
 	}
 	w, err := s.newWriter(e, l)
@@ -108,7 +110,7 @@ func (s *Store) newWriter(e Engine, l Load) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		publisher: publisher{store: s, dir: directory(prefix), sink: l.Sink.Name, execution: l.Execution, attempt: l.Attempt},
+		publisher: publisher{store: s, dir: directory(prefix), sink: l.Sink.Name, publication: l.Publication, execution: l.Execution, attempt: l.Attempt},
 		engine:    e, load: l, format: o.Format,
 		base: path.Base("/" + prefix),
 	}
@@ -244,7 +246,7 @@ func (w *writer) manifest(rows int64) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest{Sink: w.sink, Execution: w.execution, Attempt: w.attempt, Rows: rows, Bytes: size, Files: []publication{}}
+	m := &manifest{Sink: w.sink, Publication: w.publication, Execution: w.execution, Attempt: w.attempt, Rows: rows, Bytes: size, Files: []publication{}}
 	for i, name := range names {
 		m.Files = append(m.Files, publication{
 			Name:   path.Join(w.dir, path.Dir(name), fmt.Sprintf("%s%s-%d%s", w.base, w.execution, i, w.ending)),

@@ -73,3 +73,22 @@ func (l *Lab) ContentOfQuery(query string) Content {
 func Values(columns string, rows ...string) string {
 	return fmt.Sprintf("SELECT * FROM (VALUES %s) AS t(%s)", strings.Join(rows, ", "), columns)
 }
+
+// Column gives an expression's values over a staged data set, short ones first and in order, with spaces between.
+func (l *Lab) Column(dir, expression string) string {
+	l.TB.Helper()
+	return l.Value(dir, fmt.Sprintf("coalesce(string_agg((%[1]s)::VARCHAR, ' ' ORDER BY len((%[1]s)::VARCHAR), %[1]s), '')", expression))
+}
+
+// Value gives an aggregate over a staged data set as text.
+func (l *Lab) Value(dir, aggregate string) (text string) {
+	l.TB.Helper()
+	files, _, err := staging.Files(dir)
+	if err != nil {
+		l.TB.Fatal(err)
+	}
+	if len(files) > 0 {
+		l.Query(fmt.Sprintf("SELECT (%s)::VARCHAR FROM read_parquet(%s)", aggregate, duckdb.List(files)), []any{&text})
+	}
+	return text
+}

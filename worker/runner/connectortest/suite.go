@@ -33,6 +33,7 @@ func Run(t *testing.T, c Connector) {
 	t.Run("overwrite replaces", s.overwrites)
 	t.Run("one execution publishes once", s.once)
 	t.Run("attempts at the same time publish once", s.concurrently)
+	t.Run("one publication is published once", s.oncePerPublication)
 	t.Run("a killed attempt leaves nothing or everything", s.killed)
 	t.Run("what does not exist is said so", s.missing)
 	if c.Merges {
@@ -152,6 +153,40 @@ func (s *suite) once(t *testing.T) {
 	}
 	if got := s.read(l, dataset).Rows; got != 1000 {
 		t.Errorf("%d rows, want 1000", got)
+	}
+}
+
+// oncePerPublication lets two executions bring the same publication, one after the other and at once.
+func (s *suite) oncePerPublication(t *testing.T) {
+	const rows = 20_000
+	l, dataset := NewLab(t), s.dataset()
+	input := l.Stage(fmt.Sprintf("SELECT i AS a FROM range(%d) AS t(i)", rows))
+	spec := func(execution, publication string) task.Spec {
+		spec := s.sinkSpec(s.c.Sink(dataset, definition.WriteAppend), input, execution, 1)
+		spec.Publication = publication
+		return spec
+	}
+	for i, execution := range []string{"exec-1", "exec-2"} {
+		if res := l.MustRun(spec(execution, "exec-1")); res.AlreadyPublished != (i > 0) || res.RowsOut != rows {
+			t.Errorf("%s: already published %t, %d rows", execution, res.AlreadyPublished, res.RowsOut)
+		}
+	}
+	first, second := l.Start(spec("exec-3", "exec-3")), l.Start(spec("exec-4", "exec-3"))
+	firsts := 0
+	for _, p := range []*Process{first, second} {
+		out, _ := p.Wait()
+		switch {
+		case out.Result != nil && !out.Result.AlreadyPublished:
+			firsts++
+		case out.Failure != nil && !out.Failure.Retry:
+			t.Errorf("failed for good: %v %s", out.Failure, out.Failure.Detail)
+		}
+	}
+	if firsts != 1 {
+		t.Errorf("%d executions say that they published, want 1", firsts)
+	}
+	if got := s.read(l, dataset).Rows; got != 2*rows {
+		t.Errorf("%d rows, want %d", got, 2*rows)
 	}
 }
 

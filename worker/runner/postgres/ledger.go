@@ -10,7 +10,8 @@ import (
 	"github.com/matih/pipeline-service/worker/runner/fault"
 )
 
-// ledgerTable stands in the target's schema and has a row for every load.
+// ledgerTable stands in the target's schema and has a row for every load, by the name of its publication, which is
+// an execution's id.
 const ledgerTable = "_pipeline_loads"
 
 const ledgerColumns = `(
@@ -72,7 +73,7 @@ func (w *writing) claim(ctx context.Context) (rows int64, already bool, err erro
 	l := w.load
 	var attempt int
 	err = w.conn.QueryRow(ctx, "INSERT INTO "+w.ledger()+" (tenant, execution, sink, attempt) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING attempt",
-		string(l.Tenant), l.Execution, l.Sink.Name, l.Attempt).Scan(&attempt)
+		string(l.Tenant), l.Publication, l.Sink.Name, l.Attempt).Scan(&attempt)
 	if err == nil {
 		return 0, false, nil
 	}
@@ -80,13 +81,13 @@ func (w *writing) claim(ctx context.Context) (rows int64, already bool, err erro
 		return 0, false, err
 	}
 	err = w.conn.QueryRow(ctx, "SELECT rows FROM "+w.ledger()+" WHERE tenant = $1 AND execution = $2 AND sink = $3",
-		string(l.Tenant), l.Execution, l.Sink.Name).Scan(&rows)
+		string(l.Tenant), l.Publication, l.Sink.Name).Scan(&rows)
 	return rows, true, err
 }
 
 // record completes the ledger's entry.
 func (w *writing) record(ctx context.Context, rows int64) error {
 	_, err := w.conn.Exec(ctx, "UPDATE "+w.ledger()+" SET rows = $4 WHERE tenant = $1 AND execution = $2 AND sink = $3",
-		string(w.load.Tenant), w.load.Execution, w.load.Sink.Name, rows)
+		string(w.load.Tenant), w.load.Publication, w.load.Sink.Name, rows)
 	return err
 }

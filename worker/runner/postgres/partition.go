@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/big"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,18 +15,13 @@ import (
 // maxConnections bounds how many parts are read at once.
 const maxConnections = 8
 
-// partition splits the rows into ranges of the partition column. Every row is in exactly one: the first and the
-// last range are open, and the first takes the nulls.
-func (r *reading) partition(ctx context.Context) ([]string, error) {
+// partition splits the rows under a condition, or all under "", into ranges of the partition column. Every row is in
+// exactly one: the first and the last range are open, and the first takes the nulls.
+func (r *reading) partition(ctx context.Context, within string) ([]string, error) {
 	if r.src.PartitionColumn == "" || r.src.NumPartitions <= 1 {
-		return []string{""}, nil
+		return []string{within}, nil
 	}
-	index := -1
-	for i, c := range r.columns {
-		if strings.EqualFold(c.name, r.src.PartitionColumn) && (index < 0 || c.name == r.src.PartitionColumn) {
-			index = i
-		}
-	}
+	index := r.find(r.src.PartitionColumn)
 	if index < 0 {
 		return nil, fault.Errorf(models.ClassInvalidDefinition, "there is no column %q to partition by", r.src.PartitionColumn)
 	}
@@ -38,17 +32,17 @@ func (r *reading) partition(ctx context.Context) ([]string, error) {
 			"the column %s cannot split the rows: partition_column must be an integer, a date or a timestamp", r.src.PartitionColumn)
 	}
 	var low, high *int64
-	where := ""
+	where := within
 	if kind.finite {
-		where = fmt.Sprintf(" WHERE isfinite(%s)", name)
+		where = both(within, fmt.Sprintf("isfinite(%s)", name))
 	}
-	query := fmt.Sprintf("SELECT %s, %s FROM (SELECT * FROM %s) AS q(%s)%s",
-		fmt.Sprintf(kind.number, "min("+name+")"), fmt.Sprintf(kind.number, "max("+name+")"), r.from, r.aliases(), where)
+	query := fmt.Sprintf("SELECT %s, %s FROM %s",
+		fmt.Sprintf(kind.number, "min("+name+")"), fmt.Sprintf(kind.number, "max("+name+")"), r.rowsSQL(where))
 	if err := r.conn.QueryRow(ctx, query).Scan(&low, &high); err != nil {
 		return nil, r.fault(ctx, err)
 	}
 	if low == nil || *low == *high {
-		return []string{""}, nil
+		return []string{within}, nil
 	}
 	bounds := split(*low, *high, r.src.NumPartitions)
 	parts := make([]string, 0, len(bounds)+1)
@@ -56,13 +50,21 @@ func (r *reading) partition(ctx context.Context) ([]string, error) {
 	for _, bound := range bounds {
 		value := kind.literal(bound)
 		if previous == "" {
-			parts = append(parts, fmt.Sprintf("(%[1]s < %[2]s OR %[1]s IS NULL)", name, value))
+			parts = append(parts, both(within, fmt.Sprintf("(%[1]s < %[2]s OR %[1]s IS NULL)", name, value)))
 		} else {
-			parts = append(parts, fmt.Sprintf("%[1]s >= %[2]s AND %[1]s < %[3]s", name, previous, value))
+			parts = append(parts, both(within, fmt.Sprintf("%[1]s >= %[2]s AND %[1]s < %[3]s", name, previous, value)))
 		}
 		previous = value
 	}
-	return append(parts, fmt.Sprintf("%s >= %s", name, previous)), nil
+	return append(parts, both(within, fmt.Sprintf("%s >= %s", name, previous))), nil
+}
+
+// both joins conditions; an empty one is none.
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " AND " + b
 }
 
 // rangeKind says how a type's values become numbers and back.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/jackc/pgx/v5"
@@ -31,13 +32,15 @@ type Dest struct {
 type Found struct {
 	Rows    int64
 	Columns []task.Column
+	// Cursor is where an incremental read has ended. Skipped counts the rows it will never read, up to a bound,
+	// because their watermark is null or infinite.
+	Cursor  string
+	Skipped int64
 }
 
-// Read stages the rows of a table or query. All parts of a partitioned read see the same snapshot.
-func (t *Target) Read(ctx context.Context, src *definition.JDBCSource, mode definition.ReadMode, to Dest) (*Found, error) {
-	if mode == definition.ReadIncremental {
-		return nil, fault.Errorf(models.ClassInvalidDefinition, "the mode incremental is not supported for databases by this release")
-	}
+// Read stages the rows of a table or query: all, or, with a cursor, those that it leaves. All parts of a
+// partitioned read see the same snapshot.
+func (t *Target) Read(ctx context.Context, src *definition.JDBCSource, from *models.Cursor, to Dest) (*Found, error) {
 	conn, err := t.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -50,15 +53,15 @@ func (t *Target) Read(ctx context.Context, src *definition.JDBCSource, mode defi
 	if err := r.describe(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := r.partition(ctx)
+	found := &Found{}
+	if from != nil {
+		err = r.readOn(ctx, from, found)
+	} else {
+		found.Rows, err = r.copyWhere(ctx, "")
+	}
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.copyAll(ctx, parts)
-	if err != nil {
-		return nil, err
-	}
-	found := &Found{Rows: rows}
 	for _, c := range r.columns {
 		found.Columns = append(found.Columns, task.Column{Name: c.name, Type: c.duck})
 	}
@@ -74,6 +77,7 @@ type reading struct {
 	from    string // what to select from
 	columns []column
 	schema  *arrow.Schema
+	parts   atomic.Int64 // begun so far
 }
 
 func (r *reading) fault(ctx context.Context, err error) error {
@@ -179,8 +183,8 @@ func (r *reading) aliases() string {
 	return strings.Join(names, ", ")
 }
 
-// selectSQL selects the columns in the form in which they are staged, under a condition or "".
-func (r *reading) selectSQL(condition string) string {
+// staged lists the columns in the form in which they are staged.
+func (r *reading) staged() string {
 	items := make([]string, len(r.columns))
 	for i, c := range r.columns {
 		items[i] = r.alias(i)
@@ -188,17 +192,42 @@ func (r *reading) selectSQL(condition string) string {
 			items[i] += "::text"
 		}
 	}
-	query := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s) AS q(%s)", strings.Join(items, ", "), r.from, r.aliases())
-	if condition != "" {
-		query += " WHERE " + condition
-	}
-	return query
+	return strings.Join(items, ", ")
 }
 
-// copyAll reads the parts: one on the connection that holds the snapshot, several each on one of their own.
-func (r *reading) copyAll(ctx context.Context, parts []string) (int64, error) {
+// rowsSQL is what to select from: the rows under a condition, or all under "".
+func (r *reading) rowsSQL(condition string) string {
+	rows := fmt.Sprintf("(SELECT * FROM %s) AS q(%s)", r.from, r.aliases())
+	if condition != "" {
+		rows += " WHERE " + condition
+	}
+	return rows
+}
+
+func (r *reading) selectSQL(condition string) string {
+	return "SELECT " + r.staged() + " FROM " + r.rowsSQL(condition)
+}
+
+// find returns the place of a column, by its name as it is before one in another case; -1 where there is none.
+func (r *reading) find(name string) int {
+	index := -1
+	for i, c := range r.columns {
+		if strings.EqualFold(c.name, name) && (index < 0 || c.name == name) {
+			index = i
+		}
+	}
+	return index
+}
+
+// copyWhere reads the rows under a condition, or all under "": in one part on the connection that holds the
+// snapshot, in several each on one of their own.
+func (r *reading) copyWhere(ctx context.Context, condition string) (int64, error) {
+	parts, err := r.partition(ctx, condition)
+	if err != nil {
+		return 0, err
+	}
 	if len(parts) == 1 {
-		return r.copyPart(ctx, r.conn, 0, parts[0])
+		return r.copyPart(ctx, r.conn, r.selectSQL(parts[0]))
 	}
 	var snapshot string
 	if err := r.conn.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
@@ -220,7 +249,7 @@ func (r *reading) copyAll(ctx context.Context, parts []string) (int64, error) {
 			if _, err := exec(ctx, conn, "SET TRANSACTION SNAPSHOT %s", literal(snapshot)); err != nil {
 				return r.fault(ctx, err)
 			}
-			rows[i], err = r.copyPart(ctx, conn, i, condition)
+			rows[i], err = r.copyPart(ctx, conn, r.selectSQL(condition))
 			return err
 		})
 	}
@@ -234,9 +263,10 @@ func (r *reading) copyAll(ctx context.Context, parts []string) (int64, error) {
 	return total, nil
 }
 
-// copyPart stages one part as one file.
-func (r *reading) copyPart(ctx context.Context, conn *pgx.Conn, number int, condition string) (int64, error) {
-	out, err := newParquetWriter(filepath.Join(r.to.Dir, fmt.Sprintf("part-%04d.parquet", number)), r.schema)
+// copyPart stages what one query selects as one file.
+func (r *reading) copyPart(ctx context.Context, conn *pgx.Conn, query string) (int64, error) {
+	name := fmt.Sprintf("part-%04d.parquet", r.parts.Add(1)-1)
+	out, err := newParquetWriter(filepath.Join(r.to.Dir, name), r.schema)
 	if err != nil {
 		return 0, err
 	}
@@ -245,7 +275,7 @@ func (r *reading) copyPart(ctx context.Context, conn *pgx.Conn, number int, cond
 		return out.write(ctx, batch)
 	})
 	defer d.release()
-	_, err = conn.PgConn().CopyTo(ctx, d, "COPY (\n"+r.selectSQL(condition)+"\n) TO STDOUT (FORMAT binary)")
+	_, err = conn.PgConn().CopyTo(ctx, d, "COPY (\n"+query+"\n) TO STDOUT (FORMAT binary)")
 	if err == nil {
 		err = d.close()
 	}

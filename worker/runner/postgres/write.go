@@ -14,12 +14,12 @@ import (
 
 // Load is one execution's data for a sink.
 type Load struct {
-	Sink      *definition.Sink
-	Tenant    models.TenantID
-	Execution string
-	Attempt   int
-	Files     []string // staged Parquet; without files there are no rows and no columns
-	Meter     Meter
+	Sink        *definition.Sink
+	Tenant      models.TenantID
+	Publication string // names the data: however many executions bring them, they arrive once
+	Attempt     int
+	Files       []string // staged Parquet; without files there are no rows and no columns
+	Meter       Meter
 }
 
 // Loaded is what is in place after a load.

@@ -144,6 +144,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerLogs()
 	s.registerConnections()
 	s.registerApprovals()
+	s.registerMonitoring()
 	s.registerWorkflows()
 	for _, register := range more {
 		register(s)

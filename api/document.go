@@ -41,6 +41,7 @@ func describe(version string) huma.Config {
 		{Name: "Pipelines", Description: "Definitions and their versions."},
 		{Name: "Executions", Description: "Runs of pipelines."},
 		{Name: "Approvals", Description: "Gates of executions that people decide about."},
+		{Name: "Monitoring", Description: "What executions did over time, and what is wrong."},
 		{Name: "Workflows", Description: "What runs in Temporal: executions, approvals, cancellations and others."},
 		{Name: "Connections", Description: "How tasks reach databases and files."},
 		{Name: "System", Description: "The service itself."},

@@ -61,14 +61,14 @@ func endpoints(t *testing.T) []endpoint {
 }
 
 // fill puts ids into a path.
-func (e endpoint) fill(pipeline, execution, connection, approval string) string {
+func (e endpoint) fill(pipeline, execution, connection, approval, alert string) string {
 	return strings.NewReplacer("{pipelineId}", pipeline, "{executionId}", execution, "{connectionId}", connection,
-		"{approvalId}", approval, "{workflowId}", execution).Replace(e.path)
+		"{approvalId}", approval, "{alertId}", alert, "{workflowId}", execution).Replace(e.path)
 }
 
 func (e endpoint) nowhere() string {
 	execution := models.NewID("exec-")
-	return e.fill(models.NewID("pipeline-"), execution, models.NewID("conn-"), contract.ApprovalID(execution, "check"))
+	return e.fill(models.NewID("pipeline-"), execution, models.NewID("conn-"), contract.ApprovalID(execution, "check"), models.NewID("alert-"))
 }
 
 // wantScopes is the specification's: which scope each operation needs, "" where it needs no token.
@@ -80,6 +80,7 @@ var wantScopes = map[string]auth.Scope{
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,
+	"getMetrics": auth.ScopeRead, "listAlerts": auth.ScopeRead, "acknowledgeAlert": auth.ScopeAlerts,
 	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
 	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
 	"getHealth": "", "getReadiness": "", "getDefinitionSchema": "",
@@ -199,6 +200,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 	execution := e.execution()
 	pipeline := e.do("GET", "/v1/pipelines/executions/"+execution).json()["pipelineId"].(string)
 	approval := e.gate(execution, "late_flights")
+	alert := e.alert(pipeline, models.AlertFreshness)
 	connection := e.do("GET", "/v1/pipelines/connections").json()["connections"].([]any)[0].(map[string]any)["connectionId"].(string)
 	for _, op := range endpoints(t) {
 		if !strings.Contains(op.path, "{") {
@@ -207,10 +209,10 @@ func TestTenantsAreIsolated(t *testing.T) {
 		t.Run(op.id, func(t *testing.T) {
 			other := e.other()
 			other.T = t
-			foreign := other.do(op.method, op.fill(pipeline, execution, connection, approval), body(`{"bad": `)).
+			foreign := other.do(op.method, op.fill(pipeline, execution, connection, approval, alert), body(`{"bad": `)).
 				problem(http.StatusNotFound, models.CodeNotFound)
 			unknown := other.do(op.method, op.nowhere()).problem(http.StatusNotFound, models.CodeNotFound)
-			nonsense := other.do(op.method, op.fill("x", "%2e%2e", "conn-'--", "approval-x")).problem(http.StatusNotFound, models.CodeNotFound)
+			nonsense := other.do(op.method, op.fill("x", "%2e%2e", "conn-'--", "approval-x", "alert-0")).problem(http.StatusNotFound, models.CodeNotFound)
 			assert.Equal(t, unknown.Detail, foreign.Detail)
 			assert.Equal(t, unknown.Detail, nonsense.Detail)
 		})

@@ -30,6 +30,7 @@ const (
 	CodeNothingWaiting        Code = "nothing_waiting"
 	CodeSeveralWaiting        Code = "several_waiting"
 	CodeExecutionRunning      Code = "execution_running"
+	CodeAlertResolved         Code = "alert_resolved"
 	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"

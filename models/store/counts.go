@@ -17,6 +17,7 @@ const (
 	countConnections = "connection"
 	countExecutions  = "execution"
 	countApprovals   = "approval"
+	countAlerts      = "alert"
 )
 
 // everything is the scope of the counts over all of a tenant's things.
@@ -52,6 +53,17 @@ func (c tally) execution(pipelineID string, status models.ExecutionStatus, n int
 
 func (c tally) approval(status models.ApprovalStatus, n int64) {
 	c[countKey{countApprovals, everything, string(status)}] += n
+}
+
+func (c tally) alert(a *alertRow, n int64) {
+	status := alertCount(a.Status, a.Severity)
+	c[countKey{countAlerts, everything, status}] += n
+	c[countKey{countAlerts, a.PipelineID, status}] += n
+}
+
+// alertCount is under which status alerts are counted, for their lists can be narrowed by both.
+func alertCount(status models.AlertStatus, severity models.Severity) string {
+	return string(status) + "/" + string(severity)
 }
 
 // merge takes over other changes.

@@ -62,6 +62,9 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 		if err := t.retain(ctx, tx, id, end.At); err != nil {
 			return err
 		}
+		if err := t.sumUp(ctx, tx, row); err != nil {
+			return err
+		}
 		if finished, err = t.execution(ctx, tx, id); err != nil {
 			return err
 		}

@@ -75,15 +75,23 @@ var fullScan = regexp.MustCompile(`(?m)^SCAN [a-z]+$|Seq Scan`)
 
 // indexes are those made for a query of one method.
 var indexes = map[string][]string{
-	"Pipelines":              {"pipeline_tags"},
-	"Executions by status":   {"executions_status"},
-	"Executions by pipeline": {"executions_pipeline"},
-	"Executions by both":     {"executions_pipeline_status"},
-	"Logs of a task":         {"execution_logs_task"},
-	"OpenExecutions":         {"executions_open"},
-	"PurgeExpired":           {"idempotency_keys_claimed"},
-	"SubmitExecution":        {"executions_run_slot", "executions_completed", "executions_pipeline_status"},
-	"FinishTask":             {"task_runs_running"},
+	"Pipelines":                        {"pipeline_tags"},
+	"Executions by status":             {"executions_status"},
+	"Executions by pipeline":           {"executions_pipeline"},
+	"Executions by both":               {"executions_pipeline_status"},
+	"Logs of a task":                   {"execution_logs_task"},
+	"OpenExecutions":                   {"executions_open"},
+	"PurgeExpired":                     {"idempotency_keys_claimed"},
+	"SubmitExecution":                  {"executions_run_slot", "executions_completed", "executions_pipeline_status"},
+	"FinishTask":                       {"task_runs_running"},
+	"Alerts":                           {"alerts_pipeline"},
+	"Alerts by status":                 {"alerts_status"},
+	"Alerts by severity":               {"alerts_severity"},
+	"Alerts by both":                   {"alerts_status_severity"},
+	"Alerts of a pipeline by status":   {"alerts_pipeline_status"},
+	"Alerts of a pipeline by severity": {"alerts_pipeline_severity"},
+	"Alerts of a pipeline by both":     {"alerts_pipeline_both"},
+	"ResolveAlert":                     {"alerts_unresolved"},
 }
 
 // moreCalls are calls like calls, of methods that choose their query by what they are given.
@@ -91,7 +99,18 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 	executions := func(f ExecutionFilter) func() (any, error) {
 		return func() (any, error) { return t.Executions(ctx, f, models.Page{}) }
 	}
+	alerts := func(f AlertFilter) func() (any, error) {
+		return func() (any, error) { return t.Alerts(ctx, f, models.Page{}) }
+	}
+	open, warning := models.AlertOpen, models.SeverityWarning
 	return map[string]func() (any, error){
+		"Alerts by status":                 alerts(AlertFilter{Status: open}),
+		"Alerts by severity":               alerts(AlertFilter{Severity: warning}),
+		"Alerts by both":                   alerts(AlertFilter{Status: open, Severity: warning}),
+		"Alerts of a pipeline by status":   alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open}),
+		"Alerts of a pipeline by severity": alerts(AlertFilter{PipelineID: w.pipeline.ID, Severity: warning}),
+		"Alerts of a pipeline by both":     alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open, Severity: warning}),
+		"Metrics of all":                   func() (any, error) { return t.Metrics(ctx, "", time.Now()) },
 		"Pipelines by name": func() (any, error) {
 			return t.Pipelines(ctx, PipelineFilter{Name: "sales", Status: models.PipelineActive}, models.Page{})
 		},

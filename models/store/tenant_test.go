@@ -19,6 +19,7 @@ type world struct {
 	connection models.Connection
 	execution  models.Execution
 	approval   models.Approval
+	alert      models.Alert
 	key        string
 }
 
@@ -34,6 +35,10 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	require.NoError(tb, t.StartTask(ctx, w.execution.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: time.Now()}))
 	require.NoError(tb, t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Time: time.Now(), Message: "secret of the tenant"}}))
 	w.approval = waiting(tb, t, w.execution, "gate")
+	require.NoError(tb, t.OpenAlert(ctx, models.Alert{PipelineID: w.pipeline.ID, Rule: models.AlertSLAMissed, Severity: models.SeverityWarning}))
+	alerts, err := t.UnresolvedAlerts(ctx, w.pipeline.ID)
+	require.NoError(tb, err)
+	w.alert = alerts[0]
 	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
 	require.NoError(tb, err)
 	require.Nil(tb, claim.Answer)
@@ -78,6 +83,13 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"ResolveAlert": func() (any, error) {
 			return none(t.ResolveAlert(ctx, w.pipeline.ID, models.AlertFreshness, time.Now()))
 		},
+		"AcknowledgeAlert": func() (any, error) { return t.AcknowledgeAlert(ctx, w.alert.ID, "eve", "", time.Now()) },
+		"Alert":            func() (any, error) { return t.Alert(ctx, w.alert.ID) },
+		"Alerts": func() (any, error) {
+			p, err := t.Alerts(ctx, AlertFilter{PipelineID: w.pipeline.ID}, page)
+			return p.Items, err
+		},
+		"Metrics":          func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
 		"UnresolvedAlerts": func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
 		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
 		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
@@ -170,7 +182,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
-		"Approval", "Approvals", "ApprovalTrail",
+		"Approval", "Approvals", "ApprovalTrail", "Alert", "Alerts", "Metrics",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

@@ -68,7 +68,7 @@ func (t *Tenant) ResolveAlert(ctx context.Context, pipelineID string, rule model
 		if err := t.checkPipeline(ctx, tx, pipelineID); err != nil {
 			return err
 		}
-		changes, err := t.resolveAlerts(ctx, tx, pipelineID, now, rule)
+		changes, err := t.resolveAlert(ctx, tx, pipelineID, rule, now)
 		if err != nil {
 			return err
 		}
@@ -76,13 +76,18 @@ func (t *Tenant) ResolveAlert(ctx context.Context, pipelineID string, rule model
 	})
 }
 
-// resolveAlerts is ResolveAlert for several rules, within a transaction.
-func (t *Tenant) resolveAlerts(ctx context.Context, tx bun.Tx, pipelineID string, now time.Time, rules ...models.AlertRule) (tally, error) {
-	changes := tally{}
-	open, err := t.lockAlerts(ctx, tx, pipelineID, rules...)
+// resolveAlert is ResolveAlert within a transaction.
+func (t *Tenant) resolveAlert(ctx context.Context, tx bun.Tx, pipelineID string, rule models.AlertRule, now time.Time) (tally, error) {
+	open, err := t.lockAlerts(ctx, tx, pipelineID, rule)
 	if err != nil {
 		return nil, err
 	}
+	return t.resolveAlerts(ctx, tx, open, now)
+}
+
+// resolveAlerts resolves alerts that are locked, but for those that were seen after now.
+func (t *Tenant) resolveAlerts(ctx context.Context, tx bun.Tx, open []alertRow, now time.Time) (tally, error) {
+	changes := tally{}
 	for i := range open {
 		row := &open[i]
 		if row.LastSeen.After(at(now).Time) {

@@ -259,6 +259,11 @@ func (t *Tenant) applyStep(ctx context.Context, tx bun.Tx, e *executionRow, row 
 	}
 	_, err := tx.NewUpdate().Model(row).Column("status", "reason", "approvals", "reminded_at", "closed_at").
 		Where("tenant_id = ? AND id = ?", t.id, row.ID).Exec(ctx)
+	if err != nil {
+		return changes, nil, err
+	}
+	alerts, err := t.tellOfApproval(ctx, tx, row, step)
+	changes.merge(alerts)
 	if err != nil || row.Status == models.ApprovalPending || e.Status != models.ExecutionAwaitingApproval {
 		return changes, nil, err
 	}

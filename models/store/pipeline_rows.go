@@ -30,6 +30,10 @@ type pipelineRow struct {
 	CreatedAt   instant
 	UpdatedAt   instant
 
+	FreshnessMicros int64   // how old its last good run may be; 0 is any age
+	ActiveSince     instant // zero before it was ACTIVE
+	FreshUntil      instant // zero while it is not ACTIVE or promises nothing, and once it was told that it is stale
+
 	Definition string `bun:",scanonly"` // of the current versionRow
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/definition"
 )
 
 // PipelineFilter narrows a list of pipelines; its zero value is all that are not archived.
@@ -44,6 +45,7 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 	if err != nil {
 		return models.Pipeline{}, err
 	}
+	row.FreshnessMicros = definition.FreshnessOf(p.Definition).Microseconds()
 	var created models.Pipeline
 	err = t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		inserted, err := affected(tx.NewInsert().Model(row).On("CONFLICT DO NOTHING").Exec(ctx))
@@ -149,7 +151,13 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		if u.Status != "" {
 			changes.pipeline(row.Status, -1)
 			changes.pipeline(u.Status, 1)
+			if u.Status == models.PipelineActive {
+				row.activate(now)
+			}
 			row.Status = u.Status
+		}
+		if err := t.promiseFreshness(ctx, tx, row); err != nil {
+			return err
 		}
 		if u.Name != "" {
 			row.Name = u.Name
@@ -183,6 +191,7 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 func (t *Tenant) savePipeline(ctx context.Context, tx bun.Tx, row *pipelineRow) error {
 	_, err := tx.NewUpdate().Model(row).
 		Column("name", "label", "description", "tags", "status", "version", "revision", "updated_at").
+		Column("freshness_micros", "active_since", "fresh_until").
 		Where("tenant_id = ? AND id = ?", t.id, row.ID).Exec(ctx)
 	return err
 }
@@ -210,7 +219,7 @@ func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int6
 		changes := tally{}
 		changes.pipeline(row.Status, -1)
 		changes.pipeline(models.PipelineArchived, 1)
-		row.Status = models.PipelineArchived
+		row.Status, row.FreshUntil = models.PipelineArchived, instant{}
 		row.Revision++
 		row.UpdatedAt = at(now)
 		if err := t.savePipeline(ctx, tx, row); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -91,6 +92,9 @@ var indexes = map[string][]string{
 	"Alerts of a pipeline by status":   {"alerts_pipeline_status"},
 	"Alerts of a pipeline by severity": {"alerts_pipeline_severity"},
 	"Alerts of a pipeline by both":     {"alerts_pipeline_both"},
+	"TellOverdue":                      {"executions_sla_due", "alerts_unresolved"},
+	"TellStale":                        {"pipelines_fresh_until"},
+	"FinishExecution as good":          {"executions_completed", "alerts_unresolved"},
 	"ResolveAlert":                     {"alerts_unresolved"},
 }
 
@@ -111,6 +115,25 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		"Alerts of a pipeline by severity": alerts(AlertFilter{PipelineID: w.pipeline.ID, Severity: warning}),
 		"Alerts of a pipeline by both":     alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open, Severity: warning}),
 		"Metrics of all":                   func() (any, error) { return t.Metrics(ctx, "", time.Now()) },
+		"TellOverdue": func() (any, error) {
+			if err := t.PromiseDuration(ctx, w.execution.ID, time.Microsecond); err != nil {
+				return nil, err
+			}
+			return t.store.TellOverdue(ctx, time.Now().Add(time.Hour), 10)
+		},
+		"TellStale": func() (any, error) {
+			u := PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"1s"}}}`)}
+			if _, err := t.UpdatePipeline(ctx, w.pipeline.ID, u); err != nil {
+				return nil, err
+			}
+			return t.store.TellStale(ctx, time.Now().Add(time.Hour), 10)
+		},
+		"Remind": func() (any, error) {
+			return nil, t.StepApproval(ctx, ApprovalStep{ID: w.approval.ID, Action: models.ActionReminded, Status: models.ApprovalPending})
+		},
+		"FinishExecution as good": func() (any, error) {
+			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionCompleted})
+		},
 		"Pipelines by name": func() (any, error) {
 			return t.Pipelines(ctx, PipelineFilter{Name: "sales", Status: models.PipelineActive}, models.Page{})
 		},
@@ -135,15 +158,18 @@ func TestEveryQueryHasAnIndex(t *testing.T) {
 			}
 			s := open(t, dsn)
 			ctx := t.Context()
-			all := func() map[string]func() (any, error) {
-				tenant := s.newTenant()
-				w := newWorld(t, tenant)
+			all := func(tenant *Tenant, w world) map[string]func() (any, error) {
 				both := calls(ctx, tenant, w)
 				maps.Copy(both, moreCalls(ctx, tenant, w))
 				return both
 			}
-			for method := range all() {
-				call := all()[method] // in a world that no other call has changed
+			// The more small things a database holds, the more PostgreSQL likes the smaller index, so those go first.
+			methods := slices.SortedFunc(maps.Keys(all(nil, world{})), func(a, b string) int {
+				return cmp.Compare(len(indexes[b]), len(indexes[a]))
+			})
+			for _, method := range methods {
+				tenant := s.newTenant()
+				call := all(tenant, newWorld(t, tenant))[method] // in a world that no other call has changed
 				// Calls that refuse, as some do, have made their queries, too.
 				queries := record(t, s, func() error { _, _ = call(); return nil })
 				var plans string

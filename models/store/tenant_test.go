@@ -90,6 +90,7 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			return p.Items, err
 		},
 		"Metrics":          func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
+		"PromiseDuration":  func() (any, error) { return none(t.PromiseDuration(ctx, w.execution.ID, time.Hour)) },
 		"UnresolvedAlerts": func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
 		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
 		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },

@@ -2,18 +2,17 @@ package record
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/matih/pipeline-service/activities/checks"
 	"github.com/matih/pipeline-service/activities/failure"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/models/store"
-	"github.com/matih/pipeline-service/models/task"
 )
 
 // Approvals records what happens to approvals.
@@ -104,7 +103,7 @@ func (a *Approvals) evidence(ctx context.Context, t *store.Tenant, in contract.O
 	if check == nil {
 		return models.Evidence{}, errors.New("the gate is neither a check nor a sink")
 	}
-	found := finding(byName[in.Gate])
+	found := checks.Found(byName[in.Gate])
 	return models.Evidence{
 		Check: check.Name, CheckType: string(check.Type), Rows: found.Rows, Failing: found.Failing, Share: found.Share,
 		Threshold: check.Threshold, Message: found.Message, Sample: found.Sample,
@@ -124,20 +123,13 @@ func sinkEvidence(p *plan.Plan, node definition.Node, runs map[string]models.Tas
 	}
 	for _, before := range node.After {
 		if run := runs[before]; run.Kind == models.TaskCheck {
-			found := finding(run)
+			found := checks.Found(run)
 			e.Checks = append(e.Checks, models.EvidenceCheck{
 				Check: run.Name, Passed: found.Passed, Failing: found.Failing, Share: found.Share, Message: found.Message,
 			})
 		}
 	}
 	return e
-}
-
-// finding is what a check found; nothing where it has not run.
-func finding(run models.TaskRun) task.CheckResult {
-	var found task.CheckResult
-	_ = json.Unmarshal(run.Detail, &found) // written by the task activity alone
-	return found
 }
 
 // approvalPolicy is what a definition says of its gates.

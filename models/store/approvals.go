@@ -166,6 +166,9 @@ func (t *Tenant) OpenApproval(ctx context.Context, a models.Approval) error {
 		if err := t.saveExecution(ctx, tx, e, more...); err != nil {
 			return err
 		}
+		if err := t.notify(ctx, tx, e, models.EventApprovalRequested, a.Gate, a.RequestedAt); err != nil {
+			return err
+		}
 		return t.add(ctx, tx, changes)
 	})
 }

@@ -75,6 +75,9 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 			return err
 		}
 		changes.merge(verdict)
+		if err := t.notifyEnd(ctx, tx, row, end); err != nil {
+			return err
+		}
 		if err := t.sumUp(ctx, tx, row); err != nil {
 			return err
 		}

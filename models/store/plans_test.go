@@ -93,6 +93,8 @@ var indexes = map[string][]string{
 	"Alerts of a pipeline by severity": {"alerts_pipeline_severity"},
 	"Alerts of a pipeline by both":     {"alerts_pipeline_both"},
 	"TellOverdue":                      {"executions_sla_due", "alerts_unresolved"},
+	"Notifications":                    {"notifications_execution"},
+	"Notifications of all":             {"notifications_happened"},
 	"TellStale":                        {"pipelines_fresh_until"},
 	"FinishExecution as good":          {"executions_completed", "alerts_unresolved"},
 	"ResolveAlert":                     {"alerts_unresolved"},
@@ -116,11 +118,9 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		"Alerts of a pipeline by both":     alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open, Severity: warning}),
 		"Metrics of all":                   func() (any, error) { return t.Metrics(ctx, "", time.Now()) },
 		"TellOverdue": func() (any, error) {
-			if err := t.PromiseDuration(ctx, w.execution.ID, time.Microsecond); err != nil {
-				return nil, err
-			}
-			return t.store.TellOverdue(ctx, time.Now().Add(time.Hour), 10)
+			return t.store.TellOverdue(ctx, time.Now().Add(2*time.Hour), 10)
 		},
+		"Notifications of all": func() (any, error) { return t.store.Notifications(ctx, time.Now().Add(time.Hour), 10) },
 		"TellStale": func() (any, error) {
 			u := PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"1s"}}}`)}
 			if _, err := t.UpdatePipeline(ctx, w.pipeline.ID, u); err != nil {

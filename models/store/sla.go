@@ -11,20 +11,6 @@ import (
 	"github.com/matih/pipeline-service/models/definition"
 )
 
-// PromiseDuration notes how long an execution may take, from its start to its end. Errors: CodeNotFound,
-// CodeExecutionClosed.
-func (t *Tenant) PromiseDuration(ctx context.Context, id string, most time.Duration) error {
-	return t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		row, err := t.lockOpenExecution(ctx, tx, id)
-		if err != nil || row.SLAMicros == most.Microseconds() {
-			return err
-		}
-		row.SLAMicros = most.Microseconds()
-		row.begin(row.StartedAt)
-		return t.saveExecution(ctx, tx, row, "sla_micros", "sla_due")
-	})
-}
-
 // begin notes when an execution started and so when it will have taken longer than it may.
 func (r *executionRow) begin(start instant) {
 	r.StartedAt = start
@@ -83,6 +69,9 @@ func (t *Tenant) tellOverdue(ctx context.Context, id string, now time.Time) erro
 		}
 		row.SLADue = instant{}
 		if err := t.saveExecution(ctx, tx, row, "sla_due"); err != nil {
+			return err
+		}
+		if err := t.notify(ctx, tx, row, models.EventSLAMissed, "", now); err != nil {
 			return err
 		}
 		return t.add(ctx, tx, changes)

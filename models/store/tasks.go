@@ -67,6 +67,9 @@ func (t *Tenant) StartTask(ctx context.Context, id string, run models.TaskRun) e
 			if e.SLAMicros > 0 {
 				more = append(more, "sla_due")
 			}
+			if err := t.notify(ctx, tx, e, models.EventStarted, "", run.StartedAt); err != nil {
+				return err
+			}
 		}
 		if err := t.changeTask(ctx, tx, e, old, run); err != nil {
 			return err

@@ -32,6 +32,7 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	require.NoError(tb, err)
 	w.execution = submit(tb, t, w.pipeline)
 	plan(tb, t, w.execution.ID, "raw")
+	require.NoError(tb, t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventStarted}}}))
 	require.NoError(tb, t.StartTask(ctx, w.execution.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: time.Now()}))
 	require.NoError(tb, t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Time: time.Now(), Message: "secret of the tenant"}}))
 	w.approval = waiting(tb, t, w.execution, "gate")
@@ -89,17 +90,21 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			p, err := t.Alerts(ctx, AlertFilter{PipelineID: w.pipeline.ID}, page)
 			return p.Items, err
 		},
-		"Metrics":          func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
-		"PromiseDuration":  func() (any, error) { return none(t.PromiseDuration(ctx, w.execution.ID, time.Hour)) },
-		"UnresolvedAlerts": func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
-		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
-		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
-		"RequestCancel":    func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },
-		"PlanExecution":    func() (any, error) { return none(t.PlanExecution(ctx, w.execution.ID, []models.TaskRun{{Name: "x"}})) },
-		"StartTask":        func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
-		"FinishTask":       func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
-		"TaskRuns":         func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
-		"TaskOutputs":      func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
+		"Metrics": func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
+		"Watch": func() (any, error) {
+			return none(t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventFailed}}}))
+		},
+		"Notifications":       func() (any, error) { return t.Notifications(ctx, w.execution.ID) },
+		"NotificationStarted": func() (any, error) { return none(t.NotificationStarted(ctx, "notify-"+w.execution.ID+"-started-0")) },
+		"UnresolvedAlerts":    func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
+		"Execution":           func() (any, error) { return t.Execution(ctx, w.execution.ID) },
+		"Executions":          func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
+		"RequestCancel":       func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },
+		"PlanExecution":       func() (any, error) { return none(t.PlanExecution(ctx, w.execution.ID, []models.TaskRun{{Name: "x"}})) },
+		"StartTask":           func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
+		"FinishTask":          func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
+		"TaskRuns":            func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
+		"TaskOutputs":         func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
 		"FinishExecution": func() (any, error) {
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
 		},
@@ -152,6 +157,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 		allowed := map[string]bool{
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
+			"Notifications": true, "NotificationStarted": true,
 			"Approvals": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
@@ -184,6 +190,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
 		"Approval", "Approvals", "ApprovalTrail", "Alert", "Alerts", "Metrics",
+		"Notifications",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

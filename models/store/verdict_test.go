@@ -87,9 +87,9 @@ func TestAnExecutionThatTakesLongIsToldOfOnce(t *testing.T) {
 			t.Helper()
 			e := submit(t, tenant, p)
 			plan(t, tenant, e.ID, "raw")
-			require.NoError(t, tenant.PromiseDuration(ctx, e.ID, most))
+			require.NoError(t, tenant.Watch(ctx, e.ID, Watch{MaxDuration: most}))
 			require.NoError(t, tenant.StartTask(ctx, e.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: now.Add(-ago)}))
-			require.NoError(t, tenant.PromiseDuration(ctx, e.ID, most), "again is harmless")
+			require.NoError(t, tenant.Watch(ctx, e.ID, Watch{MaxDuration: most}), "again is harmless")
 			return e
 		}
 		tell := func() (ids []string) {
@@ -102,7 +102,7 @@ func TestAnExecutionThatTakesLongIsToldOfOnce(t *testing.T) {
 			return ids
 		}
 		waits := submit(t, tenant, p)
-		require.NoError(t, tenant.PromiseDuration(ctx, waits.ID, time.Microsecond))
+		require.NoError(t, tenant.Watch(ctx, waits.ID, Watch{MaxDuration: time.Microsecond}))
 		quick := begin(time.Hour, 30*time.Minute)
 		assert.Empty(t, tell(), "one that has not started takes no time")
 		late := begin(time.Hour, 61*time.Minute)

@@ -16,6 +16,8 @@ type activitySet struct {
 	approvals   *record.Approvals
 	cancels     *record.Cancellations
 	maintenance *record.Maintenance
+	notify      *record.Notifications
+	deliveries  *task.Notifications
 }
 
 // registerActivities puts each activity on its queue: those that hold a slot while data moves on
@@ -31,7 +33,10 @@ func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(control, contract.CloseApprovalActivity, a.approvals.Close)
 	register(control, contract.ExecutionClosedActivity, a.cancels.Closed)
 	register(control, contract.ForceCancelActivity, a.cancels.Force)
+	register(control, contract.DeliverActivity, a.deliveries.Deliver)
+	register(control, contract.SendNotificationsActivity, a.notify.SendLost)
 	register(control, contract.ReconcileActivity, a.maintenance.Reconcile)
+	register(control, contract.CheckPromisesActivity, a.maintenance.CheckPromises)
 	register(control, contract.CleanUpActivity, a.maintenance.CleanUp)
 }
 

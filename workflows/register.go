@@ -13,5 +13,6 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Approval, workflow.RegisterOptions{Name: contract.ApprovalWorkflow})
 	r.RegisterWorkflowWithOptions(Cancellation, workflow.RegisterOptions{Name: contract.CancellationWorkflow})
 	r.RegisterWorkflowWithOptions(ConnectionTest, workflow.RegisterOptions{Name: contract.ConnectionTestWorkflow})
+	r.RegisterWorkflowWithOptions(Notification, workflow.RegisterOptions{Name: contract.NotificationWorkflow})
 	r.RegisterWorkflowWithOptions(Maintenance, workflow.RegisterOptions{Name: contract.MaintenanceWorkflow})
 }

@@ -19,13 +19,22 @@ import (
 type Approvals struct {
 	Store *store.Store
 	Plans *plan.Loader
-	Log   *slog.Logger
+	// Notifications tells webhooks that a gate waits.
+	Notifications *Notifications
+	Log           *slog.Logger
 }
 
 // Open writes down that a gate waits, with the evidence. Repeating it is harmless.
 func (a *Approvals) Open(ctx context.Context, in contract.OpenApprovalInput) error {
 	t := a.Store.ForTenant(in.Tenant)
-	evidence, err := a.evidence(ctx, t, in)
+	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
+	if err != nil {
+		if why := plan.Failure(err); why != nil {
+			return failure.Final(why)
+		}
+		return notThere(err)
+	}
+	evidence, err := evidence(ctx, t, p, in)
 	if err != nil {
 		return notThere(err)
 	}
@@ -43,6 +52,9 @@ func (a *Approvals) Open(ctx context.Context, in contract.OpenApprovalInput) err
 	}
 	if err != nil {
 		return notThere(err)
+	}
+	if p.Notifies(models.EventApprovalRequested) {
+		a.Notifications.Send(ctx, in.Tenant, in.ExecutionID)
 	}
 	a.Log.InfoContext(ctx, "gate waits", "tenant", in.Tenant, "execution", in.ExecutionID, "gate", in.Gate, "deadline", in.Deadline)
 	return nil
@@ -79,14 +91,7 @@ func (a *Approvals) Close(ctx context.Context, in contract.CloseApprovalInput) e
 
 // evidence is what those who decide about a gate are shown. Masked columns were hidden when the checks'
 // findings were written down.
-func (a *Approvals) evidence(ctx context.Context, t *store.Tenant, in contract.OpenApprovalInput) (models.Evidence, error) {
-	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
-	if err != nil {
-		if why := plan.Failure(err); why != nil {
-			return models.Evidence{}, failure.Final(why)
-		}
-		return models.Evidence{}, err
-	}
+func evidence(ctx context.Context, t *store.Tenant, p *plan.Plan, in contract.OpenApprovalInput) (models.Evidence, error) {
 	runs, err := t.TaskRuns(ctx, in.ExecutionID)
 	if err != nil {
 		return models.Evidence{}, err

@@ -25,6 +25,7 @@ type ExecutionRef struct {
 	Priority    models.Priority
 	Trigger     models.Trigger
 	SubmittedAt time.Time
+	EndedAt     time.Time // zero until terminal
 }
 
 // Execution returns an execution.
@@ -113,6 +114,21 @@ func (s *Store) OpenExecutions(ctx context.Context, submittedBefore time.Time, a
 			Engine: r.Engine, Priority: r.Priority, Trigger: r.TriggerType, SubmittedAt: r.SubmittedAt.Time,
 		}
 	}
+	return refs, err
+}
+
+// ExecutionRefs returns those of the executions that exist, by id, with Tenant, ID, Status and EndedAt.
+func (t *Tenant) ExecutionRefs(ctx context.Context, ids []string) (map[string]ExecutionRef, error) {
+	refs := make(map[string]ExecutionRef, len(ids))
+	err := t.read(ctx, func(db bun.IDB) error {
+		var rows []executionRow
+		err := db.NewSelect().Model(&rows).Column("id", "status", "ended_at").
+			Where("tenant_id = ? AND id IN (?)", t.id, bun.List(ids)).Scan(ctx)
+		for _, r := range rows {
+			refs[r.ID] = ExecutionRef{Tenant: t.id, ID: r.ID, Status: r.Status, EndedAt: r.EndedAt.Time}
+		}
+		return err
+	})
 	return refs, err
 }
 

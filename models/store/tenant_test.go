@@ -96,6 +96,8 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		},
 		"Notifications":       func() (any, error) { return t.Notifications(ctx, w.execution.ID) },
 		"NotificationStarted": func() (any, error) { return none(t.NotificationStarted(ctx, "notify-"+w.execution.ID+"-started-0")) },
+		"ExecutionRefs":       func() (any, error) { return t.ExecutionRefs(ctx, []string{w.execution.ID}) },
+		"Retained":            func() (any, error) { return t.Retained(ctx, []string{w.execution.ID}) },
 		"UnresolvedAlerts":    func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
 		"Execution":           func() (any, error) { return t.Execution(ctx, w.execution.ID) },
 		"Executions":          func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
@@ -157,7 +159,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 		allowed := map[string]bool{
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
-			"Notifications": true, "NotificationStarted": true,
+			"Notifications": true, "NotificationStarted": true, "ExecutionRefs": true, "Retained": true,
 			"Approvals": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {

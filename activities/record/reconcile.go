@@ -20,7 +20,8 @@ func (a *Maintenance) Reconcile(ctx context.Context) (contract.ReconcileResult, 
 	var result contract.ReconcileResult
 	running, err := a.running(ctx)
 	if err != nil {
-		return result, err
+		// It is asked for each one then.
+		a.Log.WarnContext(ctx, "running workflows could not be listed", "error", err)
 	}
 	before, after := time.Now().Add(-startGrace), ""
 	for {

@@ -183,7 +183,9 @@ func seed(b *testing.B, t *Tenant, size int) {
 	const padded = "substr('000000000000000000', 1, 18 - length(CAST(? AS TEXT))) || CAST(? AS TEXT)"
 	pad := func(expr string) string { return strings.ReplaceAll(padded, "?", expr) }
 	for _, statement := range []string{
-		`INSERT INTO executions
+		`INSERT INTO executions (tenant_id, id, pipeline_id, pipeline_name, version, status, status_reason, engine, priority, trigger_type,
+				parameters, execution_date, last_run, estimated_micros, max_active_runs, run_slot, total_tasks, completed_tasks, current_task,
+				rows_processed, bytes_processed, error, log_seq, submitted_by, submitted_at, started_at, ended_at)
 			WITH RECURSIVE seq (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM seq WHERE i + 1 < ?1)
 			SELECT ?0, 'exec-01kbench' || ` + pad("i") + `, 'pipeline-01kbench' || ` + pad(fmt.Sprintf("(i %% %d)", seedPipelines)) + `,
 				'daily sales', 1, CASE WHEN i % 7 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, '', 'temporal', 'NORMAL', 'MANUAL',

@@ -28,7 +28,9 @@ type hourRow struct {
 	LastEnded      instant
 }
 
-func hourOf(t time.Time) int64 { return t.Unix() / int64(time.Hour/time.Second) }
+const secondsPerHour = int64(time.Hour / time.Second)
+
+func hourOf(t time.Time) int64 { return t.Unix() / secondsPerHour }
 
 // sumUp adds an execution that has just ended to its hour.
 func (t *Tenant) sumUp(ctx context.Context, tx bun.Tx, e *executionRow) error {
@@ -79,34 +81,48 @@ func (t *Tenant) Metrics(ctx context.Context, pipelineID string, since time.Time
 				return err
 			}
 		}
-		var rows []hourRow
-		err := db.NewSelect().Model(&rows).
-			Where("tenant_id = ? AND pipeline_id = ? AND hour >= ?", t.id, pipelineID, hourOf(since)).OrderExpr("hour").Scan(ctx)
-		metrics = byDay(rows)
+		days, err := t.days(ctx, db, pipelineID, hourOf(since))
+		metrics = models.Metrics{}
+		for _, day := range days {
+			sum := day.sum()
+			date := time.Unix(day.Hour*secondsPerHour, 0).UTC().Truncate(24 * time.Hour)
+			metrics.Days = append(metrics.Days, models.MetricsDay{Date: date, Status: day.LastStatus, MetricsSum: sum})
+			metrics.Add(sum)
+		}
 		return err
 	})
 	return metrics, err
 }
 
-// byDay sums hours up, which are in their order.
-func byDay(rows []hourRow) models.Metrics {
-	var m models.Metrics
-	for _, r := range rows {
-		if r.Executions == 0 {
-			continue // nothing but a cost that came late, or before
-		}
-		date := time.Unix(r.Hour*int64(time.Hour/time.Second), 0).UTC().Truncate(24 * time.Hour)
-		if n := len(m.Days); n == 0 || m.Days[n-1].Date != date {
-			m.Days = append(m.Days, models.MetricsDay{Date: date})
-		}
-		sum := models.MetricsSum{
-			Executions: r.Executions, Completed: r.Completed, Timed: r.Timed, Duration: time.Duration(r.DurationMicros) * time.Microsecond,
-			Rows: r.RowsProcessed, Bytes: r.BytesProcessed, CostMicros: r.CostMicros,
-		}
-		day := &m.Days[len(m.Days)-1]
-		day.Add(sum)
-		day.Status = r.LastStatus
-		m.Add(sum)
+// days sums up the hours since one by the UTC day. The hour of a sum is the day's last one in which an execution ended.
+func (t *Tenant) days(ctx context.Context, db bun.IDB, pipelineID string, since int64) (days []hourRow, err error) {
+	q := db.NewSelect().Model(&days).ColumnExpr("MAX(hour) AS hour").
+		Where("tenant_id = ? AND pipeline_id = ? AND hour >= ? AND executions > 0", t.id, pipelineID, since).
+		GroupExpr("hour / 24").OrderExpr("MAX(hour)")
+	for _, column := range []string{
+		"executions", "completed", "timed", "duration_micros", "rows_processed", "bytes_processed", "cost_micros",
+	} {
+		q.ColumnExpr("CAST(SUM(?0) AS BIGINT) AS ?0", bun.Ident(column))
 	}
-	return m
+	if err := q.Scan(ctx); err != nil || len(days) == 0 {
+		return nil, err
+	}
+	last := make([]int64, len(days))
+	for i, day := range days {
+		last[i] = day.Hour
+	}
+	var ends []hourRow
+	err = db.NewSelect().Model(&ends).Column("last_status").
+		Where("tenant_id = ? AND pipeline_id = ? AND hour IN (?)", t.id, pipelineID, bun.List(last)).OrderExpr("hour").Scan(ctx)
+	for i := range ends {
+		days[i].LastStatus = ends[i].LastStatus
+	}
+	return days, err
+}
+
+func (r *hourRow) sum() models.MetricsSum {
+	return models.MetricsSum{
+		Executions: r.Executions, Completed: r.Completed, Timed: r.Timed, Duration: time.Duration(r.DurationMicros) * time.Microsecond,
+		Rows: r.RowsProcessed, Bytes: r.BytesProcessed, CostMicros: r.CostMicros,
+	}
 }

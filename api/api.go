@@ -28,6 +28,7 @@ import (
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 // Gateway is what the API asks of Temporal. Its errors have CodeUnavailable where Temporal did not answer.
@@ -44,6 +45,12 @@ type Gateway interface {
 	Decide(ctx context.Context, approvalID, updateID string, d contract.Decision) (contract.Decided, error)
 	// SetPriority gives its workflow and the tasks that wait the execution's priority; CodeNotFound where none runs.
 	SetPriority(ctx context.Context, e models.Execution) error
+	// ApplySchedule makes Temporal's Schedule what a schedule says; again is a success.
+	ApplySchedule(ctx context.Context, s models.Schedule) error
+	// StartBackfill starts the workflow of a backfill's attempt; again is a success.
+	StartBackfill(ctx context.Context, b models.Backfill) error
+	// ControlBackfill pauses, resumes or cancels a backfill; CodeNotFound where its workflow does not run.
+	ControlBackfill(ctx context.Context, id, updateID string, c contract.BackfillControl) (models.BackfillStatus, error)
 	// TestConnection tests a connection where the workers are, within 30 seconds.
 	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
 }
@@ -63,13 +70,8 @@ type Config struct {
 	Checks func(ctx context.Context) error
 	// RateLimit is how many requests a second each tenant may make, in bursts of twice as many; 0 turns it off.
 	RateLimit float64
-	// DefaultEngine runs executions whose definition names none; temporal unless given.
-	DefaultEngine models.Engine
-	// AirflowConfigured says whether executions can run on Airflow.
-	AirflowConfigured bool
-	// DefaultEstimate is how long an execution is expected to take before its pipeline has completed any;
-	// five minutes unless given.
-	DefaultEstimate time.Duration
+	// Submission is what holds for executions whose definition says nothing; temporal and five minutes unless given.
+	Submission submission.Defaults
 	// Staged reports whether a task's output is still there; without it the store's record is believed, for an API
 	// need not see what workers have staged.
 	Staged func(output string) bool
@@ -142,6 +144,8 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerReruns()
 	s.registerPriority()
 	s.registerLogs()
+	s.registerSchedules()
+	s.registerBackfills()
 	s.registerConnections()
 	s.registerApprovals()
 	s.registerMonitoring()
@@ -170,11 +174,11 @@ func withDefaults(c Config) Config {
 	if c.Checks == nil {
 		c.Checks = func(context.Context) error { return nil }
 	}
-	if c.DefaultEngine == "" {
-		c.DefaultEngine = models.EngineTemporal
+	if c.Submission.Engine == "" {
+		c.Submission.Engine = models.EngineTemporal
 	}
-	if c.DefaultEstimate == 0 {
-		c.DefaultEstimate = 5 * time.Minute
+	if c.Submission.Estimate == 0 {
+		c.Submission.Estimate = 5 * time.Minute
 	}
 	if c.BodyTimeout == 0 {
 		c.BodyTimeout = 15 * time.Second

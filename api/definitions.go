@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 // stepName is a name that a step of a definition may have.
@@ -59,31 +59,7 @@ func sketch(doc json.RawMessage, at string) []definition.ConnectionUse {
 	return uses
 }
 
-// checkConnections finds uses of connections that the tenant does not have, whether somebody else
-// does or not, or that lead to another kind of system than the use needs.
+// checkConnections finds uses of connections that the tenant does not have.
 func checkConnections(ctx context.Context, uses []definition.ConnectionUse) ([]models.Mistake, error) {
-	refs := map[string]bool{}
-	for _, use := range uses {
-		refs[use.Ref] = true
-	}
-	found, err := requestOf(ctx).store.ConnectionsByRef(ctx, slices.Sorted(maps.Keys(refs)))
-	if err != nil {
-		return nil, err
-	}
-	var mistakes []models.Mistake
-	for _, use := range uses {
-		c, ok := found[use.Ref]
-		switch {
-		case !ok:
-			mistakes = append(mistakes, models.Mistake{
-				Location: use.Location, Message: fmt.Sprintf("there is no connection %q", use.Ref),
-			})
-		case use.Types != nil && !slices.Contains(use.Types, c.Type):
-			mistakes = append(mistakes, models.Mistake{
-				Location: use.Location,
-				Message:  fmt.Sprintf("connection %q has type %s; this needs %s", use.Ref, c.Type, words(use.Types)),
-			})
-		}
-	}
-	return mistakes, nil
+	return submission.CheckConnections(ctx, requestOf(ctx).store, uses)
 }

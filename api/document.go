@@ -40,6 +40,8 @@ func describe(version string) huma.Config {
 	config.Tags = []*huma.Tag{
 		{Name: "Pipelines", Description: "Definitions and their versions."},
 		{Name: "Executions", Description: "Runs of pipelines."},
+		{Name: "Schedules", Description: "Executions at due times."},
+		{Name: "Backfills", Description: "Executions for the due times of a range."},
 		{Name: "Approvals", Description: "Gates of executions that people decide about."},
 		{Name: "Monitoring", Description: "What executions did over time, and what is wrong."},
 		{Name: "Workflows", Description: "What runs in Temporal: executions, approvals, cancellations and others."},

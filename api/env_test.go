@@ -49,6 +49,9 @@ type fakeGateway struct {
 	decisions map[string]contract.Decision // by update id
 	decided   contract.Decided
 	urgent    map[string]models.Priority
+	applied   []models.Schedule
+	backfills []models.Backfill
+	controls  []contract.BackfillControl
 	test      models.ConnectionTest
 	err       error
 	startHook func()
@@ -108,6 +111,31 @@ func (g *fakeGateway) SetPriority(_ context.Context, e models.Execution) error {
 	}
 	g.urgent[e.ID] = e.Priority
 	return g.err
+}
+
+func (g *fakeGateway) ApplySchedule(_ context.Context, s models.Schedule) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil {
+		g.applied = append(g.applied, s)
+	}
+	return g.err
+}
+
+func (g *fakeGateway) StartBackfill(_ context.Context, b models.Backfill) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil {
+		g.backfills = append(g.backfills, b)
+	}
+	return g.err
+}
+
+func (g *fakeGateway) ControlBackfill(_ context.Context, _, _ string, c contract.BackfillControl) (models.BackfillStatus, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.controls = append(g.controls, c)
+	return models.BackfillPaused, g.err
 }
 
 func (g *fakeGateway) TestConnection(_ context.Context, _ models.TenantID, id string) (models.ConnectionTest, error) {

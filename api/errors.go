@@ -53,6 +53,8 @@ var statuses = map[models.Code]int{
 	models.CodeExecutionRunning:      http.StatusConflict,
 	models.CodeStagedDataExpired:     http.StatusConflict,
 	models.CodeAlertResolved:         http.StatusConflict,
+	models.CodeBackfillClosed:        http.StatusConflict,
+	models.CodeBackfillOpen:          http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,

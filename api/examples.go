@@ -49,6 +49,28 @@ var (
 		"engine": "temporal", "priority": "NORMAL", "definitionVersion": 1, "estimatedDurationMs": 300000,
 		"submittedAt": "2026-02-12T10:45:00Z", "rerunOf": "exec-01khk2vq4e8w2n7r5z0y9p6k3m"
 	}`)
+	exampleSchedule = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "cronExpression": "0 6 * * *", "timezone": "America/New_York",
+		"parameters": {"lookback_days": 1}, "enabled": true
+	}`)
+	exampleCreatedSchedule = json.RawMessage(`{
+		"scheduleId": "schedule-01khk2xc5t8v1m4q7w0z3n6r9b", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"cronExpression": "0 6 * * *", "timezone": "America/New_York", "parameters": {"lookback_days": 1}, "enabled": true,
+		"overlapPolicy": "skip", "catchupWindow": "1d", "jitter": "0s", "skipDates": [],
+		"nextDueTimes": ["2026-02-13T11:00:00Z", "2026-02-14T11:00:00Z", "2026-02-15T11:00:00Z", "2026-02-16T11:00:00Z", "2026-02-17T11:00:00Z"],
+		"recentDueTimes": [{"dueAt": "2026-02-12T11:00:00Z", "outcome": "STARTED", "executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "COMPLETED"}],
+		"createdBy": "engineer@acme.com", "createdAt": "2026-02-11T10:30:00Z", "updatedAt": "2026-02-11T10:30:00Z"
+	}`)
+	exampleBackfill = json.RawMessage(`{
+		"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "scheduleId": "schedule-01khk2xc5t8v1m4q7w0z3n6r9b", "maxParallel": 3
+	}`)
+	exampleCreatedBackfill = json.RawMessage(`{
+		"backfillId": "backfill-01khk30h7v2x5m8q1t4w7z0n3r", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"scheduleId": "schedule-01khk2xc5t8v1m4q7w0z3n6r9b", "cronExpression": "0 6 * * *", "timezone": "America/New_York",
+		"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "version": 1, "priority": "LOW", "maxParallel": 3,
+		"status": "RUNNING", "progress": {"completed": 10, "failed": 1, "cancelled": 0, "running": 3, "waiting": 17, "percentage": 35},
+		"attempt": 1, "submittedBy": "engineer@acme.com", "submittedAt": "2026-02-12T10:30:00Z", "totalDueTimes": 31
+	}`)
 	examplePriority  = json.RawMessage(`{"priority": "CRITICAL"}`)
 	exampleCancelled = json.RawMessage(`{"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
 	exampleApproval  = json.RawMessage(`{

@@ -13,6 +13,7 @@ import (
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 // commitTimeout bounds how long a submission or a cancellation goes on after its client has left.
@@ -62,6 +63,9 @@ type ExecutionView struct {
 	Priority            models.Priority        `json:"priority"`
 	Trigger             models.Trigger         `json:"trigger"`
 	RerunOf             string                 `json:"rerunOf,omitempty" doc:"The execution it runs again."`
+	ScheduleID          string                 `json:"scheduleId,omitempty" doc:"The schedule that made it."`
+	BackfillID          string                 `json:"backfillId,omitempty" doc:"The backfill that made it."`
+	ExecutionDate       *time.Time             `json:"executionDate,omitempty" doc:"The time it stands for: the due time of a schedule or a backfill, else when it was submitted."`
 	Parameters          Object                 `json:"parameters,omitempty" doc:"The values given; only where one execution is asked for."`
 	Progress            Progress               `json:"progress"`
 	Metrics             Metrics                `json:"metrics"`
@@ -169,31 +173,13 @@ func (in *executeInput) Resolve(ctx huma.Context) []error {
 	if len(in.Body.Parameters) > 0 && !in.Body.Parameters.given() {
 		in.Body.Parameters = nil // null is none; anything else is the schema's mistake
 	}
-	values, err := d.Bind(json.RawMessage(in.Body.Parameters), definition.Builtins{
+	err = submission.Check(ctx.Context(), r.store, d, json.RawMessage(in.Body.Parameters), definition.Builtins{
 		ExecutionID: in.id, ExecutionDate: in.at, Tenant: r.tenant,
 	}, "body.parameters")
 	if err != nil {
 		return []error{err}
 	}
-	return missingConnections(ctx.Context(), d, values)
-}
-
-// missingConnections finds connections that the pipeline needs and the tenant does not have: those that a parameter
-// names are known only now, and others may have been deleted.
-func missingConnections(ctx context.Context, d *definition.Definition, values *definition.Values) []error {
-	rendered, err := d.Render(values)
-	if err != nil {
-		return []error{err}
-	}
-	mistakes, err := checkConnections(ctx, rendered.Connections("definition"))
-	switch {
-	case err != nil:
-		return []error{err}
-	case len(mistakes) > 0:
-		return []error{invalid(mistakes)}
-	default:
-		return nil
-	}
+	return nil
 }
 
 type executeOutput struct {
@@ -203,24 +189,27 @@ type executeOutput struct {
 
 func (s *service) execute(ctx context.Context, in *executeInput) (*executeOutput, error) {
 	r, p := requestOf(ctx), loaded[models.Pipeline](ctx)
-	engine, err := s.engine(in.Body.EngineOverride, in.definition)
+	var override models.Engine
+	if in.Body.EngineOverride != nil {
+		override = models.Engine(*in.Body.EngineOverride)
+	}
+	engine, err := s.Submission.EngineOf(override, in.definition)
 	if err != nil {
 		return nil, err
 	}
-	priority := in.Body.Priority
-	if priority == "" {
-		priority = models.PriorityNormal
-	}
+	return s.submit(ctx, s.Submission.Execution(p, in.definition, engine, submission.Request{
+		ID: in.id, Version: p.Version, Parameters: json.RawMessage(in.Body.Parameters), Priority: in.Body.Priority,
+		Trigger: models.TriggerManual, ExecutionDate: in.at, SubmittedAt: in.at, SubmittedBy: r.principal.Subject,
+	}))
+}
+
+// submit stores an execution and starts its workflow.
+func (s *service) submit(ctx context.Context, e models.Execution) (*executeOutput, error) {
 	// From here a client that leaves must not leave an execution half submitted.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	e, err := r.store.SubmitExecution(ctx, models.Execution{
-		ID: in.id, Tenant: r.tenant, PipelineID: p.ID, PipelineName: p.Name, Version: p.Version,
-		Status: models.ExecutionQueued, Engine: engine, Priority: priority, Trigger: models.TriggerManual,
-		Parameters: json.RawMessage(in.Body.Parameters), ExecutionDate: in.at,
-		EstimatedDuration: s.DefaultEstimate, MaxActiveRuns: in.definition.Orchestration.MaxActiveRuns,
-		SubmittedBy: r.principal.Subject, SubmittedAt: in.at,
-	})
+	r := requestOf(ctx)
+	e, err := r.store.SubmitExecution(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -238,25 +227,6 @@ func submitted(e models.Execution) *executeOutput {
 		ExecutionID: e.ID, PipelineID: e.PipelineID, Status: e.Status, Engine: e.Engine, Priority: e.Priority, RerunOf: e.RerunOf,
 		DefinitionVersion: e.Version, EstimatedDurationMs: e.EstimatedDuration.Milliseconds(), SubmittedAt: e.SubmittedAt.UTC(),
 	}}
-}
-
-// engine is what an execution runs on: the override, else the definition's, else the service's default.
-func (s *service) engine(override *EngineOverride, d *definition.Definition) (models.Engine, error) {
-	engine := s.DefaultEngine
-	if d.Orchestration.Engine != "" {
-		engine = d.Orchestration.Engine
-	}
-	if override != nil {
-		engine = models.Engine(*override)
-	}
-	if engine == models.EngineAirflow && !s.AirflowConfigured {
-		return "", noAirflow()
-	}
-	return engine, nil
-}
-
-func noAirflow() error {
-	return models.Errorf(models.CodeAirflowNotConfigured, "this service has no Airflow to run executions on")
 }
 
 // start starts an execution's workflow. Where that fails, or may have failed, the execution is closed, so that the
@@ -279,6 +249,7 @@ type listExecutionsInput struct {
 	Paging
 	PipelineID string                 `query:"pipelineId" doc:"Executions of this pipeline."`
 	Status     models.ExecutionStatus `query:"status" enum:"QUEUED,RUNNING,AWAITING_APPROVAL,CANCELLING,COMPLETED,FAILED,CANCELLED" doc:"Executions in this status."`
+	BackfillID string                 `query:"backfillId" doc:"Executions of this backfill."`
 }
 
 type listExecutionsOutput struct{ Body ExecutionList }
@@ -290,7 +261,10 @@ func (s *service) listExecutions(ctx context.Context, in *listExecutionsInput) (
 			return nil, err
 		}
 	}
-	found, err := r.store.Executions(ctx, store.ExecutionFilter{PipelineID: in.PipelineID, Status: in.Status}, in.page())
+	if in.BackfillID != "" && !models.IsID(models.PrefixBackfill, in.BackfillID) {
+		return nil, models.NotFound("backfill")
+	}
+	found, err := r.store.Executions(ctx, store.ExecutionFilter{PipelineID: in.PipelineID, Status: in.Status, BackfillID: in.BackfillID}, in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -352,6 +326,7 @@ func (s *service) viewExecution(e models.Execution) ExecutionView {
 		Metrics: Metrics{
 			RowsProcessed: e.RowsProcessed, BytesProcessed: e.BytesProcessed, ElapsedMs: elapsed(e, s.Now()).Milliseconds(),
 		},
+		ScheduleID: e.ScheduleID, BackfillID: e.BackfillID, ExecutionDate: known(e.ExecutionDate),
 		EstimatedDurationMs: e.EstimatedDuration.Milliseconds(),
 		SubmittedBy:         e.SubmittedBy, SubmittedAt: e.SubmittedAt.UTC(),
 		StartedAt: known(e.StartedAt), EndedAt: known(e.EndedAt), Error: e.Error,

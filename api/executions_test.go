@@ -102,7 +102,7 @@ func TestExecuteOnAirflow(t *testing.T) {
 		problem(http.StatusServiceUnavailable, models.CodeAirflowNotConfigured)
 	assert.NotEmpty(t, p.Detail)
 
-	with := newEnv(t, func(c *api.Config) { c.AirflowConfigured, c.DefaultEngine = true, models.EngineAirflow })
+	with := newEnv(t, func(c *api.Config) { c.Submission.Airflow, c.Submission.Engine = true, models.EngineAirflow })
 	id = with.pipeline("flights")
 	assert.Equal(t, "airflow", with.do("POST", "/v1/pipelines/"+id+"/execute").is(http.StatusAccepted).json()["engine"])
 }

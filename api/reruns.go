@@ -69,15 +69,15 @@ func (s *service) rerun(ctx context.Context, in *rerunInput) (*executeOutput, er
 	if !old.Status.Terminal() {
 		return nil, models.Errorf(models.CodeExecutionRunning, "the execution is %s: it can be run again when it has ended", old.Status)
 	}
-	if old.Engine == models.EngineAirflow && !s.AirflowConfigured {
-		return nil, noAirflow()
-	}
 	version, err := r.store.PipelineVersion(ctx, old.PipelineID, old.Version)
 	if err != nil {
 		return nil, err
 	}
 	d, err := definition.Parse(version.Definition, "definition")
 	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Submission.EngineOf(old.Engine, d); err != nil {
 		return nil, err
 	}
 	plan, err := s.planRerun(ctx, r.store, old, d, in.Body)
@@ -90,7 +90,7 @@ func (s *service) rerun(ctx context.Context, in *rerunInput) (*executeOutput, er
 		ID: r.newID(models.PrefixExecution), Tenant: r.tenant, PipelineID: old.PipelineID, Version: old.Version,
 		Engine: old.Engine, Priority: old.Priority, Trigger: models.TriggerRerun, RerunOf: old.ID,
 		Parameters: old.Parameters, ExecutionDate: old.ExecutionDate, LastRun: old.LastRun,
-		EstimatedDuration: s.DefaultEstimate, MaxActiveRuns: d.Orchestration.MaxActiveRuns,
+		EstimatedDuration: s.Submission.Estimate, MaxActiveRuns: d.Orchestration.MaxActiveRuns,
 		SubmittedBy: r.principal.Subject, SubmittedAt: s.Now().UTC(),
 	}, plan.tasks, plan.read)
 	if err != nil {

@@ -56,6 +56,25 @@ func loadConnection(ctx context.Context, r *request, param func(string) string) 
 	return r.store.Connection(ctx, id)
 }
 
+func loadSchedule(ctx context.Context, r *request, param func(string) string) (any, error) {
+	return findSchedule(ctx, r, param("scheduleId"))
+}
+
+func findSchedule(ctx context.Context, r *request, id string) (models.Schedule, error) {
+	if !models.IsID(models.PrefixSchedule, id) {
+		return models.Schedule{}, models.NotFound("schedule")
+	}
+	return r.store.Schedule(ctx, id)
+}
+
+func loadBackfill(ctx context.Context, r *request, param func(string) string) (any, error) {
+	id := param("backfillId")
+	if !models.IsID(models.PrefixBackfill, id) {
+		return nil, models.NotFound("backfill")
+	}
+	return r.store.Backfill(ctx, id)
+}
+
 func loadApproval(ctx context.Context, r *request, param func(string) string) (any, error) {
 	return findApproval(ctx, r, param("approvalId"))
 }

@@ -60,15 +60,26 @@ func endpoints(t *testing.T) []endpoint {
 	return all
 }
 
+// ids are those of a path's resources, by the parameter's name.
+type ids map[string]string
+
 // fill puts ids into a path.
-func (e endpoint) fill(pipeline, execution, connection, approval, alert string) string {
-	return strings.NewReplacer("{pipelineId}", pipeline, "{executionId}", execution, "{connectionId}", connection,
-		"{approvalId}", approval, "{alertId}", alert, "{workflowId}", execution).Replace(e.path)
+func (e endpoint) fill(with ids) string {
+	path := e.path
+	for name, id := range with {
+		path = strings.ReplaceAll(path, "{"+name+"}", id)
+	}
+	return path
 }
 
+// nowhere is the path with ids that nobody has.
 func (e endpoint) nowhere() string {
 	execution := models.NewID("exec-")
-	return e.fill(models.NewID("pipeline-"), execution, models.NewID("conn-"), contract.ApprovalID(execution, "check"), models.NewID("alert-"))
+	return e.fill(ids{
+		"pipelineId": models.NewID("pipeline-"), "executionId": execution, "connectionId": models.NewID("conn-"),
+		"scheduleId": models.NewID("schedule-"), "backfillId": models.NewID("backfill-"),
+		"approvalId": contract.ApprovalID(execution, "check"), "workflowId": execution, "alertId": models.NewID("alert-"),
+	})
 }
 
 // wantScopes is the specification's: which scope each operation needs, "" where it needs no token.
@@ -81,6 +92,11 @@ var wantScopes = map[string]auth.Scope{
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,
 	"getMetrics": auth.ScopeRead, "listAlerts": auth.ScopeRead, "acknowledgeAlert": auth.ScopeAlerts,
+	"createSchedule": auth.ScopeWrite, "listSchedules": auth.ScopeRead, "getSchedule": auth.ScopeRead,
+	"updateSchedule": auth.ScopeWrite, "deleteSchedule": auth.ScopeWrite, "triggerSchedule": auth.ScopeExecute,
+	"createBackfill": auth.ScopeExecute, "listBackfills": auth.ScopeRead, "getBackfill": auth.ScopeRead,
+	"pauseBackfill": auth.ScopeExecute, "resumeBackfill": auth.ScopeExecute, "cancelBackfill": auth.ScopeExecute,
+	"retryBackfill": auth.ScopeExecute,
 	"listApprovals": auth.ScopeRead, "getApproval": auth.ScopeRead, "getWorkflowStatus": auth.ScopeRead,
 	"signalWorkflow": auth.ScopeDecide + " " + auth.ScopeWorkflows, "cancelWorkflow": auth.ScopeWorkflows,
 	"getHealth": "", "getReadiness": "", "getDefinitionSchema": "",
@@ -202,6 +218,16 @@ func TestTenantsAreIsolated(t *testing.T) {
 	approval := e.gate(execution, "late_flights")
 	alert := e.alert(pipeline, models.AlertFreshness)
 	connection := e.do("GET", "/v1/pipelines/connections").json()["connections"].([]any)[0].(map[string]any)["connectionId"].(string)
+	schedule := e.schedule(pipeline)
+	theirs := ids{
+		"pipelineId": pipeline, "executionId": execution, "connectionId": connection, "approvalId": approval, "workflowId": execution,
+		"scheduleId": schedule, "backfillId": e.backfill(pipeline), "alertId": alert,
+	}
+	e.gateway.applied = nil
+	nonsensical := ids{
+		"pipelineId": "x", "executionId": "%2e%2e", "connectionId": "conn-'--", "approvalId": "approval-x", "workflowId": "%2e%2e",
+		"scheduleId": "schedule-x", "backfillId": "backfill-%00", "alertId": "alert-0",
+	}
 	for _, op := range endpoints(t) {
 		if !strings.Contains(op.path, "{") {
 			continue
@@ -209,10 +235,10 @@ func TestTenantsAreIsolated(t *testing.T) {
 		t.Run(op.id, func(t *testing.T) {
 			other := e.other()
 			other.T = t
-			foreign := other.do(op.method, op.fill(pipeline, execution, connection, approval, alert), body(`{"bad": `)).
+			foreign := other.do(op.method, op.fill(theirs), body(`{"bad": `)).
 				problem(http.StatusNotFound, models.CodeNotFound)
 			unknown := other.do(op.method, op.nowhere()).problem(http.StatusNotFound, models.CodeNotFound)
-			nonsense := other.do(op.method, op.fill("x", "%2e%2e", "conn-'--", "approval-x", "alert-0")).problem(http.StatusNotFound, models.CodeNotFound)
+			nonsense := other.do(op.method, op.fill(nonsensical)).problem(http.StatusNotFound, models.CodeNotFound)
 			assert.Equal(t, unknown.Detail, foreign.Detail)
 			assert.Equal(t, unknown.Detail, nonsense.Detail)
 		})
@@ -222,6 +248,8 @@ func TestTenantsAreIsolated(t *testing.T) {
 	assert.Empty(t, e.gateway.stopped)
 	assert.Empty(t, e.gateway.decisions)
 	assert.Empty(t, e.gateway.tested)
+	assert.Empty(t, e.gateway.applied)
+	assert.Empty(t, e.gateway.controls)
 }
 
 func TestTenantInUpperCase(t *testing.T) {

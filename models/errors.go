@@ -31,6 +31,8 @@ const (
 	CodeSeveralWaiting        Code = "several_waiting"
 	CodeExecutionRunning      Code = "execution_running"
 	CodeAlertResolved         Code = "alert_resolved"
+	CodeBackfillClosed        Code = "backfill_closed"
+	CodeBackfillOpen          Code = "backfill_open"
 	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"

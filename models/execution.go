@@ -76,6 +76,11 @@ type Execution struct {
 	Trigger      Trigger
 	// RerunOf is the execution this one runs again, "" for any other.
 	RerunOf string
+	// ScheduleID and BackfillID are what made it, "" where neither did.
+	ScheduleID string
+	BackfillID string
+	// BackfillAttempt is the attempt of the backfill, from 1.
+	BackfillAttempt int
 	// Parameters are the values given at execute, a JSON object; declared defaults are not in it.
 	Parameters json.RawMessage
 	// ExecutionDate is the time the run stands for: the due time of a schedule, else the submission.

@@ -3,7 +3,9 @@
 package models
 
 import (
+	"crypto/sha256"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
@@ -29,12 +31,23 @@ const (
 	PrefixSchedule   = "schedule-"
 	PrefixConnection = "conn-"
 	PrefixAlert      = "alert-"
+	PrefixBackfill   = "backfill-"
 )
 
 // NewID returns prefix followed by a lower-case ULID: 26 characters that sort by the time they
 // were made, in milliseconds, and within one process by the order of the calls.
 func NewID(prefix string) string {
 	return prefix + strings.ToLower(ulid.Make().String())
+}
+
+// DerivedID returns the same id for the same prefix, time and seed: what is made again after a fault is found
+// again. Its time part is at, so it sorts as NewID's do.
+func DerivedID(prefix string, at time.Time, seed string) string {
+	var id ulid.ULID
+	sum := sha256.Sum256([]byte(seed))
+	_ = id.SetTime(ulid.Timestamp(at)) // fails after the year 10889
+	_ = id.SetEntropy(sum[:10])        // fails for other lengths
+	return prefix + strings.ToLower(id.String())
 }
 
 // IsID reports whether s could have come from NewID(prefix). It lets callers turn away nonsense

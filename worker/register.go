@@ -4,20 +4,26 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/matih/pipeline-service/activities/backfill"
 	"github.com/matih/pipeline-service/activities/record"
+	"github.com/matih/pipeline-service/activities/schedule"
 	"github.com/matih/pipeline-service/activities/task"
 	"github.com/matih/pipeline-service/models/contract"
 )
 
 // activitySet is every activity, with what it depends on.
 type activitySet struct {
-	tasks       *task.Tasks
-	executions  *record.Executions
-	approvals   *record.Approvals
-	cancels     *record.Cancellations
-	maintenance *record.Maintenance
-	notify      *record.Notifications
-	deliveries  *task.Notifications
+	tasks        *task.Tasks
+	executions   *record.Executions
+	approvals    *record.Approvals
+	cancels      *record.Cancellations
+	schedules    *schedule.Submissions
+	scheduleSync *schedule.Sync
+	backfills    *backfill.Backfills
+	backfillSync *backfill.Reconciler
+	maintenance  *record.Maintenance
+	notify       *record.Notifications
+	deliveries   *task.Notifications
 }
 
 // registerActivities puts each activity on its queue: those that hold a slot while data moves on
@@ -35,6 +41,14 @@ func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(control, contract.ForceCancelActivity, a.cancels.Force)
 	register(control, contract.DeliverActivity, a.deliveries.Deliver)
 	register(control, contract.SendNotificationsActivity, a.notify.SendLost)
+	register(control, contract.RequestCancelActivity, a.cancels.Request)
+	register(control, contract.SubmitScheduledActivity, a.schedules.Submit)
+	register(control, contract.SyncSchedulesActivity, a.scheduleSync.Run)
+	register(control, contract.LoadBackfillActivity, a.backfills.Load)
+	register(control, contract.NextDueTimesActivity, a.backfills.Next)
+	register(control, contract.SubmitBackfilledActivity, a.backfills.Submit)
+	register(control, contract.StepBackfillActivity, a.backfills.Step)
+	register(control, contract.ReconcileBackfillsActivity, a.backfillSync.Run)
 	register(control, contract.ReconcileActivity, a.maintenance.Reconcile)
 	register(control, contract.CheckPromisesActivity, a.maintenance.CheckPromises)
 	register(control, contract.CleanUpActivity, a.maintenance.CleanUp)

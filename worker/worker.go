@@ -15,12 +15,15 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/matih/pipeline-service/activities/backfill"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/activities/record"
+	"github.com/matih/pipeline-service/activities/schedule"
 	"github.com/matih/pipeline-service/activities/task"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 	protocol "github.com/matih/pipeline-service/models/task"
 	"github.com/matih/pipeline-service/workflows"
 )
@@ -43,6 +46,8 @@ type Config struct {
 	Deployment Deployment
 	// TenantWeights are the shares of tenants that are not 1; nil leaves Temporal's as they are.
 	TenantWeights map[models.TenantID]float32
+	// Submission is what holds for executions of schedules and backfills whose definition says nothing.
+	Submission submission.Defaults
 	// TaskRunner is the path of the task-runner program.
 	TaskRunner string
 	// StagingDir holds what tasks hand to each other. Workers that share queues share it.
@@ -107,16 +112,21 @@ func New(c Config) (*Worker, error) {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DeploymentOptions:                  deployment,
 	})
+	backfills := &backfill.Backfills{Store: c.Store, Defaults: c.Submission, Log: c.Log}
 	workflows.Register(w.control)
 	specs := &task.Specs{Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access}
 	notify := &record.Notifications{Store: c.Store, Client: c.Client, Log: c.Log}
 	registerActivities(w.control, w.tasks, activitySet{
-		tasks:      &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Specs: specs, Notifier: notify, Log: c.Log},
-		executions: &record.Executions{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
-		approvals:  &record.Approvals{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
-		cancels:    &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
-		notify:     notify,
-		deliveries: task.NewNotifications(c.Store, plans, w.pool, specs, c.Log),
+		tasks:        &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Specs: specs, Notifier: notify, Log: c.Log},
+		executions:   &record.Executions{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
+		approvals:    &record.Approvals{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
+		cancels:      &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
+		schedules:    &schedule.Submissions{Store: c.Store, Defaults: c.Submission, Log: c.Log},
+		scheduleSync: &schedule.Sync{Store: c.Store, Client: c.Client, Log: c.Log, Now: time.Now},
+		backfills:    backfills,
+		backfillSync: &backfill.Reconciler{Backfills: backfills, Client: c.Client},
+		notify:       notify,
+		deliveries:   task.NewNotifications(c.Store, plans, w.pool, specs, c.Log),
 		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Notifications: notify, Log: c.Log,
 			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention, QuarantineRetention: c.QuarantineRetention},
 	})

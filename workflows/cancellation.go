@@ -29,7 +29,7 @@ func Cancellation(ctx workflow.Context, in contract.CancellationInput) (contract
 		return contract.CancellationResult{}, err
 	}
 	if unknown == nil {
-		status, err := awaitEnd(ctx, in)
+		status, err := awaitEnd(ctx, in.Tenant, in.ExecutionID, in.Grace, lastLook)
 		if err != nil || status != "" {
 			return contract.CancellationResult{Status: status}, err
 		}
@@ -41,14 +41,18 @@ func Cancellation(ctx workflow.Context, in contract.CancellationInput) (contract
 	return contract.CancellationResult{Status: closed.Status, Forced: true}, err
 }
 
-// awaitEnd looks at the execution's row until it has ended, or returns nothing when the grace is over.
-func awaitEnd(ctx workflow.Context, in contract.CancellationInput) (models.ExecutionStatus, error) {
-	deadline := workflow.Now(ctx).Add(in.Grace)
-	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+// awaitEnd looks at an execution's row until it has ended, or returns nothing when it has not within a time; 0 is no
+// limit. The pauses between two looks grow up to most.
+func awaitEnd(ctx workflow.Context, tenant models.TenantID, execution string, within, most time.Duration) (models.ExecutionStatus, error) {
+	deadline := workflow.Now(ctx).Add(within)
+	for pause := firstLook; ; pause = min(2*pause, most) {
 		var found contract.ExecutionClosedResult
 		err := workflow.ExecuteLocalActivity(withRecordPolicy(ctx, "has it ended?"), contract.ExecutionClosedActivity,
-			contract.ExecutionClosedInput{Tenant: in.Tenant, ExecutionID: in.ExecutionID}).Get(ctx, &found)
-		left := deadline.Sub(workflow.Now(ctx))
+			contract.ExecutionClosedInput{Tenant: tenant, ExecutionID: execution}).Get(ctx, &found)
+		left := pause
+		if within > 0 {
+			left = deadline.Sub(workflow.Now(ctx))
+		}
 		if err != nil || found.Status != "" || left <= 0 {
 			return found.Status, err
 		}

@@ -19,6 +19,8 @@ func Maintenance(ctx workflow.Context) (contract.MaintenanceResult, error) {
 		result            any
 	}{
 		{"reconcile executions", contract.ReconcileActivity, &result.Reconciled},
+		{"reconcile backfills", contract.ReconcileBackfillsActivity, &result.Backfills},
+		{"compare schedules", contract.SyncSchedulesActivity, &result.Schedules},
 		{"check promises", contract.CheckPromisesActivity, &result.Promises},
 		{"send notifications", contract.SendNotificationsActivity, &result.Notifications},
 		{"remove expired data", contract.CleanUpActivity, &result.Removed},

@@ -65,7 +65,10 @@ func TestMaintenanceDoesEveryStep(t *testing.T) {
 		}, activity.RegisterOptions{Name: name})
 	}
 	step(contract.ReconcileActivity, temporal.NewNonRetryableApplicationError("no", "x", nil))
-	steps := []string{contract.ReconcileActivity, contract.CheckPromisesActivity, contract.SendNotificationsActivity, contract.CleanUpActivity}
+	steps := []string{
+		contract.ReconcileActivity, contract.ReconcileBackfillsActivity, contract.SyncSchedulesActivity,
+		contract.CheckPromisesActivity, contract.SendNotificationsActivity, contract.CleanUpActivity,
+	}
 	for _, name := range steps[1:] {
 		step(name, nil)
 	}

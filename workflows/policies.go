@@ -8,6 +8,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -103,6 +104,32 @@ func withApprovalPolicy(ctx workflow.Context, plan contract.Plan, in contract.Ap
 		StaticSummary: contract.Summary("Approval of " + in.Gate + " for " + plan.Pipeline),
 		StaticDetails: approvalDetails(plan, in),
 		Priority:      temporal.Priority{PriorityKey: contract.PriorityKey(plan.Priority), FairnessKey: string(in.Tenant)},
+	})
+}
+
+// withExecutionPolicy is for an execution that a schedule or a backfill has submitted. It is a child only to be seen
+// as one: it has an end of its own, whatever becomes of its parent.
+func withExecutionPolicy(ctx workflow.Context, e models.Execution) workflow.Context {
+	return withStartOptions(ctx, contract.ExecutionOptions(e))
+}
+
+// withCancellationPolicy is for what sees to it that an execution ends.
+func withCancellationPolicy(ctx workflow.Context, e models.Execution) workflow.Context {
+	return withStartOptions(ctx, contract.CancellationOptions(e.Tenant, e.ID))
+}
+
+// withStartOptions starts a child the way that clients start the workflow.
+func withStartOptions(ctx workflow.Context, o client.StartWorkflowOptions) workflow.Context {
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            o.ID,
+		TaskQueue:             o.TaskQueue,
+		WorkflowIDReusePolicy: o.WorkflowIDReusePolicy,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		TypedSearchAttributes: o.TypedSearchAttributes,
+		Memo:                  o.Memo,
+		StaticSummary:         o.StaticSummary,
+		StaticDetails:         o.StaticDetails,
+		Priority:              o.Priority,
 	})
 }
 

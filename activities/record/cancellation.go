@@ -41,6 +41,15 @@ func (a *Cancellations) Closed(ctx context.Context, in contract.ExecutionClosedI
 	return contract.ExecutionClosedResult{Status: e.Status}, nil
 }
 
+// Request makes an execution CANCELLING; one that has ended stays as it is.
+func (a *Cancellations) Request(ctx context.Context, in contract.RequestCancelInput) error {
+	_, err := a.Store.ForTenant(in.Tenant).RequestCancel(ctx, in.ExecutionID)
+	if models.CodeOf(err) == models.CodeExecutionClosed {
+		return nil
+	}
+	return notThere(err)
+}
+
 // Force terminates the workflow of an execution, and those of its approvals, and records that it was
 // cancelled. Where the execution has ended meanwhile, its end stays as it is. From then on tasks that still run are
 // refused when they report.

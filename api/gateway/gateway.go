@@ -35,6 +35,7 @@ type Temporal interface {
 	UpdateWorkflow(ctx context.Context, options client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error)
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
 	WorkflowService() workflowservice.WorkflowServiceClient
+	ScheduleClient() client.ScheduleClient
 }
 
 var _ Temporal = (client.Client)(nil)

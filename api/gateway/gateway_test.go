@@ -36,6 +36,8 @@ type fakeTemporal struct {
 	decided   contract.Decided
 }
 
+func (f *fakeTemporal) ScheduleClient() client.ScheduleClient { return nil }
+
 func (f *fakeTemporal) WorkflowService() workflowservice.WorkflowServiceClient { return f.service }
 
 func (f *fakeTemporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {

@@ -49,6 +49,9 @@ func benchmarks() []benchmark {
 		{"rate", "200 executions of a three-task pipeline", benchRate},
 		{"status", "GET of an execution's status while executions run at half the rate above", benchStatus},
 		{"flights", "3 million flights through clean, join, aggregate and Parquet, beside the same SQL in DuckDB", benchFlights},
+		{"schedules", "10,000 schedules: listing, triggering, and many due at once", benchSchedules},
+		{"fairness", "the start delay of one tenant while another has 2,000 executions waiting", benchFairness},
+		{"approvals", "the memory of 1,000 executions that wait for an approval", benchApprovals},
 		{"postgres", "PostgreSQL to Parquet and back, beside COPY in binary format", benchPostgres},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/matih/pipeline-service/cmd/internal/boot"
 	"github.com/matih/pipeline-service/cmd/internal/boot/role"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 func newAPICommand() *cobra.Command {
@@ -14,6 +15,7 @@ func newAPICommand() *cobra.Command {
 		shared
 		role.APIOptions
 		tenants    role.TenantOptions
+		submission role.SubmissionOptions
 		stagingDir string
 		address    string
 	}
@@ -27,13 +29,18 @@ func newAPICommand() *cobra.Command {
 				if _, err := o.tenants.Apply(p.store); err != nil {
 					return err
 				}
-				return serveAPI(ctx, p, o.APIOptions, o.stagingDir, o.address)
+				defaults, err := o.submission.Defaults()
+				if err != nil {
+					return err
+				}
+				return serveAPI(ctx, p, o.APIOptions, defaults, o.stagingDir, o.address)
 			})
 		},
 	}
 	o.shared.addFlags(cmd.Flags())
 	o.APIOptions.AddFlags(cmd.Flags())
 	o.tenants.AddFlags(cmd.Flags())
+	o.submission.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.stagingDir, "staging-dir", "",
 		"the workers' staging directory, if it can be seen from here: re-runs then look whether data are there before they start")
 	cmd.Flags().StringVar(&o.address, "listen", ":8000", "address of the API; port 0 picks one")
@@ -41,13 +48,14 @@ func newAPICommand() *cobra.Command {
 }
 
 // serveAPI serves until ctx ends or the server fails.
-func serveAPI(ctx context.Context, p process, o role.APIOptions, stagingDir, address string) error {
+func serveAPI(ctx context.Context, p process, o role.APIOptions, defaults submission.Defaults, stagingDir, address string) error {
 	l, err := listen(address)
 	if err != nil {
 		return err
 	}
 	handler, err := o.New(ctx, role.APIParts{
 		Client: p.client, Namespace: p.namespace, Store: p.store, Log: p.log, Stopping: ctx.Done(), StagingDir: stagingDir,
+		Submission: defaults,
 	})
 	if err != nil {
 		_ = l.Close()

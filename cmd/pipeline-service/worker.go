@@ -8,14 +8,16 @@ import (
 
 	"github.com/matih/pipeline-service/cmd/internal/boot"
 	"github.com/matih/pipeline-service/cmd/internal/boot/role"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 func newWorkerCommand() *cobra.Command {
 	var o struct {
 		shared
 		role.WorkerOptions
-		tenants role.TenantOptions
-		health  string
+		tenants    role.TenantOptions
+		submission role.SubmissionOptions
+		health     string
 	}
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -31,19 +33,24 @@ drained. Workflows move to the current version with their next step; with --pinn
 				return errors.New("--staging-dir: give the directory in which tasks hand data to each other")
 			}
 			ctx := cmd.Context()
-			return o.run(ctx, func(p process) error { return work(ctx, p, o.WorkerOptions, o.tenants, o.health) })
+			defaults, err := o.submission.Defaults()
+			if err != nil {
+				return err
+			}
+			return o.run(ctx, func(p process) error { return work(ctx, p, o.WorkerOptions, o.tenants, defaults, o.health) })
 		},
 	}
 	o.shared.addFlags(cmd.Flags())
 	o.WorkerOptions.AddFlags(cmd.Flags())
 	o.AddDeploymentFlags(cmd.Flags())
 	o.tenants.AddFlags(cmd.Flags())
+	o.submission.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.health, "health-listen", ":8001", "address of /healthz, /readyz and /metrics; port 0 picks one, none with an empty one")
 	return cmd
 }
 
 // work runs the worker until ctx ends or its health server fails.
-func work(ctx context.Context, p process, o role.WorkerOptions, tenants role.TenantOptions, health string) error {
+func work(ctx context.Context, p process, o role.WorkerOptions, tenants role.TenantOptions, defaults submission.Defaults, health string) error {
 	weights, err := tenants.Apply(p.store)
 	if err != nil {
 		return err
@@ -59,7 +66,9 @@ func work(ctx context.Context, p process, o role.WorkerOptions, tenants role.Ten
 		failed = server.Failed()
 		p.log.Info("health is served", "address", l.Addr().String())
 	}
-	w, err := o.New(role.WorkerParts{Client: p.client, Namespace: p.namespace, Store: p.store, Log: p.log, Weights: weights})
+	w, err := o.New(role.WorkerParts{
+		Client: p.client, Namespace: p.namespace, Store: p.store, Log: p.log, Weights: weights, Submission: defaults,
+	})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/matih/pipeline-service/cmd/standalone/internal/temporald"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 // backends are what API and worker stand on.
@@ -76,7 +77,7 @@ func (b *backends) dial(ctx context.Context, log *slog.Logger, started *closers)
 var loopback = []string{"127.0.0.0/8", "::1/128"}
 
 // startWorker starts the worker with what it keeps in the data directory.
-func (o *options) startWorker(ctx context.Context, dir *dataDir, b *backends, log *slog.Logger, started *closers) error {
+func (o *options) startWorker(ctx context.Context, dir *dataDir, b *backends, defaults submission.Defaults, log *slog.Logger, started *closers) error {
 	weights, err := o.tenants.Apply(b.store)
 	if err != nil {
 		return err
@@ -92,6 +93,7 @@ func (o *options) startWorker(ctx context.Context, dir *dataDir, b *backends, lo
 	b.stagingDir = settings.StagingDir
 	w, err := settings.New(role.WorkerParts{
 		Client: b.client, Namespace: temporald.Namespace, Store: b.store, Log: log, Weights: weights,
+		Submission: defaults,
 	})
 	if err != nil {
 		return err

@@ -14,15 +14,16 @@ const defaultDataDir = ".data"
 
 // options are the settings of a standalone.
 type options struct {
-	dataDir   string
-	listen    string
-	ui        string
-	temporal  string
-	retention time.Duration
-	log       boot.LogOptions
-	api       role.APIOptions
-	worker    role.WorkerOptions
-	tenants   role.TenantOptions
+	dataDir    string
+	listen     string
+	ui         string
+	temporal   string
+	retention  time.Duration
+	log        boot.LogOptions
+	api        role.APIOptions
+	worker     role.WorkerOptions
+	tenants    role.TenantOptions
+	submission role.SubmissionOptions
 }
 
 func (o *options) addFlags(flags *pflag.FlagSet) {
@@ -36,6 +37,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.api.AddFlags(flags)
 	o.worker.AddFlags(flags)
 	o.tenants.AddFlags(flags)
+	o.submission.AddFlags(flags)
 	flags.Lookup("staging-dir").Usage += " (default: staging in the data directory)"
 	flags.Lookup("secrets-dir").Usage += " (default: secrets in the data directory)"
 	flags.Lookup("egress-allow").Usage += "; loopback is always allowed here"

@@ -31,6 +31,10 @@ func (o *options) serve(ctx context.Context, out io.Writer, ready func(context.C
 	if err != nil {
 		return err
 	}
+	defaults, err := o.submission.Defaults()
+	if err != nil {
+		return err
+	}
 	var started closers
 	defer func() { err = errors.Join(err, started.close()) }()
 
@@ -53,12 +57,12 @@ func (o *options) serve(ctx context.Context, out io.Writer, ready func(context.C
 	if err != nil {
 		return err
 	}
-	if err := o.startWorker(ctx, dir, b, log, &started); err != nil {
+	if err := o.startWorker(ctx, dir, b, defaults, log, &started); err != nil {
 		return err
 	}
 	handler, err := o.api.New(ctx, role.APIParts{
 		Client: b.client, Namespace: temporald.Namespace, Store: b.store, Log: log, Issuers: []auth.Issuer{own.Issuer()},
-		Stopping: ctx.Done(), StagingDir: b.stagingDir,
+		Stopping: ctx.Done(), StagingDir: b.stagingDir, Submission: defaults,
 	})
 	if err != nil {
 		return err

@@ -191,6 +191,8 @@ type TestConnectionResult struct {
 // MaintenanceResult counts what a MaintenanceWorkflow did.
 type MaintenanceResult struct {
 	Reconciled    ReconcileResult
+	Backfills     int // workflows started for backfills whose start had been lost
+	Schedules     SyncSchedulesResult
 	Promises      PromisesResult
 	Notifications SendNotificationsResult
 	Removed       CleanUpResult

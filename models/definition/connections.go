@@ -1,6 +1,11 @@
 package definition
 
-import "github.com/matih/pipeline-service/models"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/matih/pipeline-service/models"
+)
 
 // ConnectionUse is a place where a definition names a connection.
 type ConnectionUse struct {
@@ -36,4 +41,28 @@ func (d *Definition) Connections(at string) []ConnectionUse {
 		add("sinks", s.Name, s.Connection, types)
 	}
 	return uses
+}
+
+// ConnectionMistakes tells which uses are of connections that are not among those found, by ref, or are of the wrong type.
+func ConnectionMistakes(uses []ConnectionUse, found map[string]models.Connection) []models.Mistake {
+	var mistakes []models.Mistake
+	for _, use := range uses {
+		c, ok := found[use.Ref]
+		switch {
+		case !ok:
+			mistakes = append(mistakes, models.Mistake{
+				Location: use.Location, Message: fmt.Sprintf("there is no connection %q", use.Ref),
+			})
+		case use.Types != nil && !slices.Contains(use.Types, c.Type):
+			types := make([]string, len(use.Types))
+			for i, t := range use.Types {
+				types[i] = string(t)
+			}
+			mistakes = append(mistakes, models.Mistake{
+				Location: use.Location,
+				Message:  fmt.Sprintf("connection %q has type %s; this needs %s", use.Ref, c.Type, or(types)),
+			})
+		}
+	}
+	return mistakes
 }

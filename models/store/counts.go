@@ -18,6 +18,8 @@ const (
 	countExecutions  = "execution"
 	countApprovals   = "approval"
 	countAlerts      = "alert"
+	countSchedules   = "schedule"
+	countBackfills   = "backfill"
 )
 
 // everything is the scope of the counts over all of a tenant's things.
@@ -64,6 +66,16 @@ func (c tally) alert(a *alertRow, n int64) {
 // alertCount is under which status alerts are counted, for their lists can be narrowed by both.
 func alertCount(status models.AlertStatus, severity models.Severity) string {
 	return string(status) + "/" + string(severity)
+}
+
+func (c tally) schedule(pipelineID string, n int64) {
+	c[countKey{countSchedules, everything, ""}] += n
+	c[countKey{countSchedules, pipelineID, ""}] += n
+}
+
+func (c tally) backfill(pipelineID string, status models.BackfillStatus, n int64) {
+	c[countKey{countBackfills, everything, string(status)}] += n
+	c[countKey{countBackfills, pipelineID, string(status)}] += n
 }
 
 // merge takes over other changes.

@@ -33,6 +33,9 @@ type executionRow struct {
 	SLAMicros       int64   `bun:"sla_micros"` // how long it may take; 0 is as long as it likes
 	SLADue          instant `bun:"sla_due"`    // when that will be over; zero before it starts and once that was told
 	Notify          string  // JSON: the events that each of its webhooks is told of; "" is none
+	ScheduleID      string
+	BackfillID      string
+	BackfillAttempt int
 
 	TotalTasks     int
 	CompletedTasks int
@@ -54,6 +57,7 @@ func newExecutionRow(e models.Execution) *executionRow {
 		Status: e.Status, StatusReason: e.StatusReason, Engine: e.Engine, Priority: e.Priority, TriggerType: e.Trigger,
 		Parameters: string(e.Parameters), ExecutionDate: at(e.ExecutionDate), LastRun: at(e.LastRun),
 		EstimatedMicros: e.EstimatedDuration.Microseconds(), MaxActiveRuns: e.MaxActiveRuns, RerunOf: e.RerunOf,
+		ScheduleID: e.ScheduleID, BackfillID: e.BackfillID, BackfillAttempt: e.BackfillAttempt,
 		SubmittedBy: e.SubmittedBy, SubmittedAt: at(e.SubmittedAt),
 	}
 }
@@ -64,6 +68,7 @@ func (r *executionRow) model() models.Execution {
 		Status: r.Status, StatusReason: r.StatusReason, Engine: r.Engine, Priority: r.Priority, Trigger: r.TriggerType,
 		Parameters: rawJSON(r.Parameters), ExecutionDate: r.ExecutionDate.Time, LastRun: r.LastRun.Time,
 		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, MaxActiveRuns: r.MaxActiveRuns, RerunOf: r.RerunOf,
+		ScheduleID: r.ScheduleID, BackfillID: r.BackfillID, BackfillAttempt: r.BackfillAttempt,
 		TotalTasks: r.TotalTasks, CompletedTasks: r.CompletedTasks, CurrentTask: r.CurrentTask,
 		RowsProcessed: r.RowsProcessed, BytesProcessed: r.BytesProcessed, Error: unmarshalError(r.Error),
 		SubmittedBy: r.SubmittedBy, SubmittedAt: r.SubmittedAt.Time, StartedAt: r.StartedAt.Time, EndedAt: r.EndedAt.Time,

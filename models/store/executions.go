@@ -13,6 +13,7 @@ import (
 type ExecutionFilter struct {
 	PipelineID string
 	Status     models.ExecutionStatus
+	BackfillID string
 }
 
 // ExecutionRef is what reconciliation needs to know of an execution that has not ended.
@@ -44,13 +45,19 @@ func (t *Tenant) execution(ctx context.Context, db bun.IDB, id string) (models.E
 }
 
 // Executions returns a page of the executions that pass the filter, newest first, and their exact
-// number. A page costs the same whatever the number of executions, but grows with its own offset (see window).
-// A filter by a pipeline the tenant does not have is CodeNotFound.
+// number. A page costs the same whatever the number of executions, but grows with its own offset (see window); those
+// of a backfill, which is bounded, are counted. A filter by a pipeline or a backfill the tenant does not have is
+// CodeNotFound.
 func (t *Tenant) Executions(ctx context.Context, f ExecutionFilter, p models.Page) (models.Paged[models.Execution], error) {
 	var paged models.Paged[models.Execution]
 	err := t.read(ctx, func(db bun.IDB) error {
 		if f.PipelineID != "" {
 			if err := t.checkPipeline(ctx, db, f.PipelineID); err != nil {
+				return err
+			}
+		}
+		if f.BackfillID != "" {
+			if _, err := t.backfill(ctx, db, f.BackfillID); err != nil {
 				return err
 			}
 		}
@@ -62,30 +69,44 @@ func (t *Tenant) Executions(ctx context.Context, f ExecutionFilter, p models.Pag
 		for i := range rows {
 			paged.Items[i] = rows[i].model()
 		}
-		var statuses []string
-		if f.Status != "" {
-			statuses = []string{string(f.Status)}
-		}
-		paged.Total, err = t.total(ctx, db, countExecutions, f.PipelineID, statuses...)
+		paged.Total, err = t.countExecutions(ctx, db, f)
 		return err
 	})
 	return paged, err
+}
+
+func (t *Tenant) countExecutions(ctx context.Context, db bun.IDB, f ExecutionFilter) (int64, error) {
+	if f.BackfillID != "" {
+		return t.filterExecutions(db, f).Count(ctx)
+	}
+	var statuses []string
+	if f.Status != "" {
+		statuses = []string{string(f.Status)}
+	}
+	return t.total(ctx, db, countExecutions, f.PipelineID, statuses...)
 }
 
 // executionPage finds the ids of a page in an index alone and only then reads their rows, so that
 // those before the page are never read. It is IN and not a join, which SQLite would begin at the wrong end.
 func (t *Tenant) executionPage(ctx context.Context, db bun.IDB, f ExecutionFilter, p models.Page) (rows []executionRow, err error) {
 	limit, offset := window(p)
-	page := db.NewSelect().Model((*executionRow)(nil)).Column("id").Where("e.tenant_id = ?", t.id)
-	if f.PipelineID != "" {
-		page.Where("e.pipeline_id = ?", f.PipelineID)
-	}
-	if f.Status != "" {
-		page.Where("e.status = ?", f.Status)
-	}
-	page.OrderExpr("e.id DESC").Limit(limit).Offset(offset)
+	page := t.filterExecutions(db, f).Column("id").OrderExpr("e.id DESC").Limit(limit).Offset(offset)
 	err = db.NewSelect().Model(&rows).Where("e.tenant_id = ? AND e.id IN (?)", t.id, page).OrderExpr("e.id DESC").Scan(ctx)
 	return rows, err
+}
+
+func (t *Tenant) filterExecutions(db bun.IDB, f ExecutionFilter) *bun.SelectQuery {
+	q := db.NewSelect().Model((*executionRow)(nil)).Where("e.tenant_id = ?", t.id)
+	if f.PipelineID != "" {
+		q.Where("e.pipeline_id = ?", f.PipelineID)
+	}
+	if f.Status != "" {
+		q.Where("e.status = ?", f.Status)
+	}
+	if f.BackfillID != "" {
+		q.Where("e.backfill_id = ? AND e.backfill_id <> ''", f.BackfillID) // the latter so that the index counts
+	}
+	return q
 }
 
 func (t *Tenant) checkPipeline(ctx context.Context, db bun.IDB, id string) error {

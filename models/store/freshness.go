@@ -11,10 +11,11 @@ import (
 	"github.com/matih/pipeline-service/models/definition"
 )
 
-// activate makes a pipeline ACTIVE, since a time unless it is already.
-func (r *pipelineRow) activate(now time.Time) {
+// activate makes a pipeline ACTIVE and has its promise count from now, unless it is ACTIVE already.
+func (r *pipelineRow) activate(now instant) {
 	if r.Status != models.PipelineActive {
-		r.Status, r.ActiveSince = models.PipelineActive, at(now)
+		r.Status, r.ActiveSince = models.PipelineActive, now
+		r.keepFresh(now)
 	}
 }
 

@@ -101,6 +101,23 @@ func checkInvariants(t *testing.T, s *Store) {
 			WHERE h.executions IS NULL OR real.executions IS NULL OR h.executions <> real.executions OR h.completed <> real.completed
 				OR h.timed <> real.timed OR h.duration_micros <> real.duration_micros
 				OR h.rows_processed <> real.rows_processed OR h.bytes_processed <> real.bytes_processed`,
+		"counters of schedules": `
+			SELECT COUNT(*) FROM (
+				SELECT tenant_id, '' AS scope, COUNT(*) AS n FROM schedules WHERE NOT deleted GROUP BY tenant_id
+				UNION ALL
+				SELECT tenant_id, pipeline_id, COUNT(*) FROM schedules WHERE NOT deleted GROUP BY tenant_id, pipeline_id
+			) AS real
+			FULL JOIN (SELECT * FROM counts WHERE kind = 'schedule' AND n <> 0) AS c ON c.tenant_id = real.tenant_id AND c.scope = real.scope
+			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"counters of backfills": `
+			SELECT COUNT(*) FROM (
+				SELECT tenant_id, '' AS scope, status, COUNT(*) AS n FROM backfills GROUP BY tenant_id, status
+				UNION ALL
+				SELECT tenant_id, pipeline_id, status, COUNT(*) FROM backfills GROUP BY tenant_id, pipeline_id, status
+			) AS real
+			FULL JOIN (SELECT * FROM counts WHERE kind = 'backfill' AND n <> 0) AS c
+				ON c.tenant_id = real.tenant_id AND c.scope = real.scope AND c.status = real.status
+			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
 		"executions that await approvals": `
 			SELECT COUNT(*) FROM executions AS e WHERE e.status IN ('QUEUED', 'RUNNING', 'AWAITING_APPROVAL', 'COMPLETED', 'FAILED', 'CANCELLED')
 				AND (e.status = 'AWAITING_APPROVAL') <> EXISTS (

@@ -152,7 +152,7 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 			changes.pipeline(row.Status, -1)
 			changes.pipeline(u.Status, 1)
 			if u.Status == models.PipelineActive {
-				row.activate(now)
+				row.activate(at(now))
 			}
 			row.Status = u.Status
 		}
@@ -197,7 +197,7 @@ func (t *Tenant) savePipeline(ctx context.Context, tx bun.Tx, row *pipelineRow) 
 }
 
 // ArchivePipeline ends a pipeline's life: it can be neither changed nor executed, its history stays,
-// its name is free. Errors: CodeNotFound, CodePreconditionFailed, and CodePipelineRunning with the IDs of the
+// its schedules are deleted, its name is free. Errors: CodeNotFound, CodePreconditionFailed, and CodePipelineRunning with the IDs of the
 // executions that are open.
 func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int64) error {
 	now := time.Now()
@@ -217,6 +217,9 @@ func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int6
 			return pipelineRunning("the pipeline has executions that have not ended: cancel them first", slots)
 		}
 		changes := tally{}
+		if err := t.entombAll(ctx, tx, id, changes); err != nil {
+			return err
+		}
 		changes.pipeline(row.Status, -1)
 		changes.pipeline(models.PipelineArchived, 1)
 		row.Status, row.FreshUntil = models.PipelineArchived, instant{}

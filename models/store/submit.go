@@ -82,12 +82,11 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 	}
 	switch p.Status {
 	case models.PipelinePaused:
-		return models.Errorf(models.CodePipelinePaused, "the pipeline is paused: set its status to ACTIVE first")
+		return pipelinePaused()
 	case models.PipelineCreated:
 		changes.pipeline(p.Status, -1)
 		changes.pipeline(models.PipelineActive, 1)
-		p.activate(row.SubmittedAt.Time)
-		p.keepFresh(row.SubmittedAt)
+		p.activate(row.SubmittedAt)
 		p.Revision++
 		p.UpdatedAt = row.SubmittedAt
 		return t.savePipeline(ctx, tx, p)

@@ -20,6 +20,8 @@ type world struct {
 	execution  models.Execution
 	approval   models.Approval
 	alert      models.Alert
+	schedule   models.Schedule
+	backfill   models.Backfill
 	key        string
 }
 
@@ -40,6 +42,8 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	alerts, err := t.UnresolvedAlerts(ctx, w.pipeline.ID)
 	require.NoError(tb, err)
 	w.alert = alerts[0]
+	w.schedule = newSchedule(tb, t, w.pipeline)
+	w.backfill = newBackfill(tb, t, w.pipeline)
 	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
 	require.NoError(tb, err)
 	require.Nil(tb, claim.Answer)
@@ -110,6 +114,37 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"FinishExecution": func() (any, error) {
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
 		},
+		"CreateSchedule": func() (any, error) {
+			return t.CreateSchedule(ctx, models.Schedule{ID: models.NewID(models.PrefixSchedule), PipelineID: w.pipeline.ID}, time.Now())
+		},
+		"Schedule":       func() (any, error) { return t.Schedule(ctx, w.schedule.ID) },
+		"Schedules":      func() (any, error) { p, err := t.Schedules(ctx, "", page); return p.Items, err },
+		"UpdateSchedule": func() (any, error) { return t.UpdateSchedule(ctx, w.schedule, 0, time.Time{}) },
+		"DeleteSchedule": func() (any, error) { return t.DeleteSchedule(ctx, w.schedule.ID, 0) },
+		"ScheduleSynced": func() (any, error) { return none(t.ScheduleSynced(ctx, w.schedule.ID, 9)) },
+		"SubmitScheduled": func() (any, error) {
+			e := execution(w.pipeline)
+			e.ScheduleID = w.schedule.ID
+			return t.SubmitScheduled(ctx, e, time.Now())
+		},
+		"RecordDue": func() (any, error) {
+			return none(t.RecordDue(ctx, w.schedule.ID, models.DueTime{DueAt: time.Now(), Outcome: models.DueMissed}, time.Now()))
+		},
+		"CreateBackfill": func() (any, error) {
+			return t.CreateBackfill(ctx, models.Backfill{ID: models.NewID(models.PrefixBackfill), PipelineID: w.pipeline.ID})
+		},
+		"Backfill":      func() (any, error) { return t.Backfill(ctx, w.backfill.ID) },
+		"Backfills":     func() (any, error) { p, err := t.Backfills(ctx, BackfillFilter{}, page); return p.Items, err },
+		"RetryBackfill": func() (any, error) { return t.RetryBackfill(ctx, w.backfill.ID) },
+		"StepBackfill": func() (any, error) {
+			return none(t.StepBackfill(ctx, w.backfill.ID, BackfillStep{Attempt: 1, Status: models.BackfillFailed}))
+		},
+		"CompletedDueTimes": func() (any, error) { return t.CompletedDueTimes(ctx, w.backfill.ID, w.backfill.From, w.backfill.To) },
+		"SubmitBackfilled": func() (any, error) {
+			e := execution(w.pipeline)
+			e.BackfillID = w.backfill.ID
+			return t.SubmitBackfilled(ctx, e)
+		},
 		"OpenApproval": func() (any, error) { return none(t.OpenApproval(ctx, w.approval)) },
 		"StepApproval": func() (any, error) {
 			return none(t.StepApproval(ctx, approved(w.approval, "eve", models.ApprovalApproved)))
@@ -160,7 +195,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
 			"Notifications": true, "NotificationStarted": true, "ExecutionRefs": true, "Retained": true,
-			"Approvals": true,
+			"Approvals": true, "Schedules": true, "ScheduleSynced": true, "Backfills": true, "CompletedDueTimes": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
 			got, err := call()
@@ -191,8 +226,8 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
-		"Approval", "Approvals", "ApprovalTrail", "Alert", "Alerts", "Metrics",
-		"Notifications",
+		"Alert", "Alerts", "Metrics", "Notifications",
+		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

@@ -7,6 +7,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	// Time zones of schedules must be known in images that hold nothing but a program.
+	_ "time/tzdata"
+
 	"github.com/spf13/cobra"
 )
 

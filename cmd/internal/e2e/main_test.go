@@ -165,7 +165,13 @@ func (w *world) read(dir string) string {
 	w.t.Helper()
 	names := w.published(dir)
 	require.Len(w.t, names, 1)
-	content, err := os.ReadFile(filepath.Join(w.dir, dir, names[0]))
+	return w.readFile(filepath.Join(dir, names[0]))
+}
+
+// readFile returns the content of a file of the "files" connection.
+func (w *world) readFile(name string) string {
+	w.t.Helper()
+	content, err := os.ReadFile(filepath.Join(w.dir, name))
 	require.NoError(w.t, err)
 	return string(content)
 }

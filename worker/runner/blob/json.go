@@ -14,7 +14,7 @@ import (
 // candidates decide.
 var judged = map[string][]candidate{
 	"DOUBLE":                   only("DOUBLE"),
-	"HUGEINT":                  {only("BIGINT")[0], {"HUGEINT", `CAST(TRY_CAST(%[1]s AS HUGEINT) AS VARCHAR) = %[1]s`}},
+	"HUGEINT":                  {only("BIGINT")[0], {"HUGEINT", `CAST(TRY_CAST(%[1]s AS HUGEINT) AS VARCHAR) = %[1]s`, looksInteger}},
 	"VARCHAR":                  times,
 	"DATE":                     times,
 	"TIME":                     times,

@@ -18,8 +18,8 @@ import (
 	"github.com/matih/pipeline-service/api/auth"
 	"github.com/matih/pipeline-service/api/gateway"
 	"github.com/matih/pipeline-service/cmd/internal/boot"
-	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 )
 
 // checkTimeout bounds how long /readyz waits for the database and Temporal.
@@ -27,12 +27,10 @@ const checkTimeout = 2 * time.Second
 
 // APIOptions are an API's settings.
 type APIOptions struct {
-	JWKSURLs        []string
-	Issuers         []string
-	Audiences       []string
-	RateLimit       float64
-	DefaultEngine   string
-	DefaultEstimate time.Duration
+	JWKSURLs  []string
+	Issuers   []string
+	Audiences []string
+	RateLimit float64
 }
 
 // AddFlags adds the API's flags.
@@ -41,9 +39,6 @@ func (o *APIOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Issuers, "issuer", nil, "values of iss that tokens signed with those keys may have; any unless given")
 	flags.StringSliceVar(&o.Audiences, "audience", []string{"pipeline-service"}, "values of aud of which a token must have one")
 	flags.Float64Var(&o.RateLimit, "rate-limit", 100, "requests a second per tenant, in bursts of twice as many; 0 turns it off")
-	flags.StringVar(&o.DefaultEngine, "default-engine", string(models.EngineTemporal), "engine of executions whose definition names none")
-	flags.DurationVar(&o.DefaultEstimate, "default-estimate", 5*time.Minute,
-		"expected duration of an execution whose pipeline has not completed any yet")
 }
 
 // APIParts are what an API works with.
@@ -59,30 +54,27 @@ type APIParts struct {
 	Stopping <-chan struct{}
 	// StagingDir holds what tasks have staged, where this process can see it.
 	StagingDir string
+	Submission submission.Defaults
 }
 
 // New makes the API's handler. The keys of the issuers are fetched until ctx ends.
 func (o *APIOptions) New(ctx context.Context, p APIParts) (http.Handler, error) {
-	if o.DefaultEngine != string(models.EngineTemporal) {
-		return nil, fmt.Errorf("--default-engine: %q is not an engine of this release: give temporal", o.DefaultEngine)
-	}
 	verifier, err := o.verifier(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	return api.New(api.Config{
-		Store:           p.Store,
-		Gateway:         gateway.New(p.Client, p.Namespace),
-		Staged:          staged(p.StagingDir),
-		Auth:            verifier,
-		Log:             p.Log,
-		Metrics:         NewMetrics(),
-		Checks:          Checks(p.Client, p.Store),
-		RateLimit:       o.RateLimit,
-		DefaultEngine:   models.Engine(o.DefaultEngine),
-		DefaultEstimate: o.DefaultEstimate,
-		Stopping:        p.Stopping,
-		Version:         boot.Version(),
+		Store:      p.Store,
+		Gateway:    gateway.New(p.Client, p.Namespace),
+		Staged:     staged(p.StagingDir),
+		Auth:       verifier,
+		Log:        p.Log,
+		Metrics:    NewMetrics(),
+		Checks:     Checks(p.Client, p.Store),
+		RateLimit:  o.RateLimit,
+		Submission: p.Submission,
+		Stopping:   p.Stopping,
+		Version:    boot.Version(),
 	})
 }
 

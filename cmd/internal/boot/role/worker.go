@@ -18,6 +18,7 @@ import (
 	"github.com/matih/pipeline-service/cmd/internal/boot"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/store"
+	"github.com/matih/pipeline-service/models/submission"
 	"github.com/matih/pipeline-service/models/task"
 	"github.com/matih/pipeline-service/worker"
 )
@@ -59,7 +60,8 @@ type WorkerParts struct {
 	Store     *store.Store
 	Log       *slog.Logger
 	// Weights are the shares of tenants; see TenantOptions.
-	Weights map[models.TenantID]float32
+	Weights    map[models.TenantID]float32
+	Submission submission.Defaults
 }
 
 // AddFlags adds the worker's flags. What they default to depends on the machine.
@@ -108,6 +110,7 @@ func (o *WorkerOptions) New(p WorkerParts) (*worker.Worker, error) {
 		Log:                 p.Log,
 		Deployment:          o.Deployment,
 		TenantWeights:       p.Weights,
+		Submission:          p.Submission,
 		TaskRunner:          runner,
 		StagingDir:          o.StagingDir,
 		StagingRetention:    o.StagingRetention,

@@ -8,7 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
-	"github.com/matih/pipeline-service/models/definition"
 )
 
 // activate makes a pipeline ACTIVE and has its promise count from now, unless it is ACTIVE already.
@@ -19,10 +18,10 @@ func (r *pipelineRow) activate(now instant) {
 	}
 }
 
-// promiseFreshness takes over what the pipeline's definition promises and says until when that is kept: counted from the
+// promiseFreshness says until when the pipeline's promise is kept: counted from the
 // end of its last good run, or where it has had none from when it became ACTIVE.
 func (t *Tenant) promiseFreshness(ctx context.Context, tx bun.Tx, row *pipelineRow) error {
-	row.FreshnessMicros, row.FreshUntil = definition.FreshnessOf([]byte(row.Definition)).Microseconds(), instant{}
+	row.FreshUntil = instant{}
 	if row.FreshnessMicros == 0 || row.Status != models.PipelineActive {
 		return nil
 	}
@@ -89,7 +88,7 @@ func (t *Tenant) tellStale(ctx context.Context, pipelineID string, now time.Time
 			PipelineID: pipelineID, Rule: models.AlertFreshness, Severity: models.SeverityCritical, LastSeen: now,
 			Occurrence: row.FreshUntil.Format(time.RFC3339Nano),
 			Message: fmt.Sprintf("no execution has completed since %s, which is longer than the promised %s",
-				row.FreshUntil.Add(-promised).Format(time.RFC3339), definition.Duration(promised)),
+				row.FreshUntil.Add(-promised).Format(time.RFC3339), promised),
 		})
 		if err != nil {
 			return err

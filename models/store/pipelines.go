@@ -10,7 +10,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
-	"github.com/matih/pipeline-service/models/definition"
 )
 
 // PipelineFilter narrows a list of pipelines; its zero value is all that are not archived.
@@ -27,6 +26,7 @@ type PipelineUpdate struct {
 	Description string
 	Tags        []string
 	Definition  json.RawMessage       // nil repeats the current one
+	Freshness   time.Duration         // what Definition promises; see models.Pipeline
 	Status      models.PipelineStatus // ACTIVE or PAUSED; "" keeps it
 	By          string
 	// IfRevision is the revision the caller has seen; 0 is any.
@@ -45,7 +45,6 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 	if err != nil {
 		return models.Pipeline{}, err
 	}
-	row.FreshnessMicros = definition.FreshnessOf(p.Definition).Microseconds()
 	var created models.Pipeline
 	err = t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		inserted, err := affected(tx.NewInsert().Model(row).On("CONFLICT DO NOTHING").Exec(ctx))
@@ -141,6 +140,9 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		}
 		if err := row.checkRevision(u.IfRevision); err != nil {
 			return err
+		}
+		if u.Definition != nil {
+			row.FreshnessMicros = u.Freshness.Microseconds()
 		}
 		if row.Definition = string(u.Definition); u.Definition == nil {
 			if row.Definition, err = t.definition(ctx, tx, id, row.Version); err != nil {

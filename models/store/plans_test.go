@@ -129,7 +129,7 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		},
 		"Notifications of all": func() (any, error) { return t.store.Notifications(ctx, time.Now().Add(time.Hour), 10) },
 		"TellStale": func() (any, error) {
-			u := PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"1s"}}}`)}
+			u := PipelineUpdate{Definition: []byte(`{}`), Freshness: time.Second}
 			if _, err := t.UpdatePipeline(ctx, w.pipeline.ID, u); err != nil {
 				return nil, err
 			}

@@ -8,7 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
-	"github.com/matih/pipeline-service/models/definition"
 )
 
 // begin notes when an execution started and so when it will have taken longer than it may.
@@ -30,7 +29,7 @@ func (r *executionRow) overdue(now time.Time) bool {
 func (r *executionRow) slaMissed(now time.Time) models.Alert {
 	return models.Alert{
 		PipelineID: r.PipelineID, Rule: models.AlertSLAMissed, Severity: models.SeverityWarning, Occurrence: r.ID, LastSeen: now,
-		Message: fmt.Sprintf("the execution takes longer than the promised %s", definition.Duration(r.promised())),
+		Message: fmt.Sprintf("the execution takes longer than the promised %s", r.promised()),
 	}
 }
 

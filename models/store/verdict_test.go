@@ -129,10 +129,8 @@ func TestAnExecutionThatTakesLongIsToldOfOnce(t *testing.T) {
 func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, s *Store) {
 		ctx, tenant := t.Context(), s.newTenant()
-		promising := func(freshness string) []byte {
-			return []byte(`{"orchestration":{"sla":{"freshness":"` + freshness + `"}}}`)
-		}
-		p := newPipeline(t, tenant, func(p *models.Pipeline) { p.Definition = promising("1d") })
+		const day = 24 * time.Hour
+		p := newPipeline(t, tenant, func(p *models.Pipeline) { p.Freshness = day })
 		now := time.Now()
 		tell := func(after time.Duration) int {
 			t.Helper()
@@ -145,7 +143,6 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 			_, err := tenant.UpdatePipeline(ctx, p.ID, u)
 			require.NoError(t, err)
 		}
-		day := 24 * time.Hour
 		assert.Zero(t, tell(100*day), "it is not ACTIVE yet")
 		e := submit(t, tenant, p, func(e *models.Execution) { e.SubmittedAt = now })
 		assert.Zero(t, tell(23*time.Hour), "it counts from when it became ACTIVE")
@@ -153,7 +150,7 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 		assert.Zero(t, tell(26*time.Hour), "it is told of once")
 		a := openAlerts(t, tenant, p.ID)[models.AlertFreshness]
 		assert.Equal(t, []any{models.SeverityCritical, int64(1)}, []any{a.Severity, a.Count})
-		assert.Contains(t, a.Message, "1d")
+		assert.Contains(t, a.Message, "24h")
 
 		update(PipelineUpdate{})
 		assert.Equal(t, 1, tell(26*time.Hour))
@@ -165,7 +162,7 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 		assert.Zero(t, tell(50*time.Hour))
 		assert.Equal(t, 1, tell(52*time.Hour))
 
-		update(PipelineUpdate{Definition: promising("3d"), Status: models.PipelinePaused})
+		update(PipelineUpdate{Definition: []byte(`{}`), Freshness: 3 * day, Status: models.PipelinePaused})
 		assert.Zero(t, tell(200*day), "one that is PAUSED promises nothing")
 		update(PipelineUpdate{Status: models.PipelineActive})
 		assert.Zero(t, tell(98*time.Hour))
@@ -173,7 +170,7 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 		assert.EqualValues(t, 2, openAlerts(t, tenant, p.ID)[models.AlertFreshness].Count)
 		update(PipelineUpdate{Definition: []byte(`{}`)})
 		assert.Zero(t, tell(200*day), "the promise was withdrawn")
-		update(PipelineUpdate{Definition: promising("1d")})
+		update(PipelineUpdate{Definition: []byte(`{}`), Freshness: day})
 		require.NoError(t, tenant.ArchivePipeline(ctx, p.ID, 0))
 		assert.Zero(t, tell(200*day))
 	})

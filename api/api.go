@@ -158,6 +158,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerBackfills()
 	s.registerConnections()
 	s.registerApprovals()
+	s.registerMonitoring()
 	s.registerAudit()
 	s.registerWorkflows()
 	for _, register := range more {

@@ -52,6 +52,7 @@ var statuses = map[models.Code]int{
 	models.CodeSeveralWaiting:        http.StatusConflict,
 	models.CodeExecutionRunning:      http.StatusConflict,
 	models.CodeStagedDataExpired:     http.StatusConflict,
+	models.CodeAlertResolved:         http.StatusConflict,
 	models.CodeBackfillClosed:        http.StatusConflict,
 	models.CodeBackfillOpen:          http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,

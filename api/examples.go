@@ -128,6 +128,24 @@ var (
 	}`)
 	exampleCancelledWorkflow = json.RawMessage(`{"workflowId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "status": "CANCELLING"}`)
 
+	exampleMetrics = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "period": "7d",
+		"metrics": {"executionCount": 7, "successRate": 1.0, "avgDurationMs": 285000, "totalRowsProcessed": 8765432,
+			"totalBytesProcessed": 12345678900, "totalCostUsd": 3.45},
+		"history": [
+			{"date": "2026-02-11", "status": "COMPLETED", "durationMs": 290000, "rows": 1250000, "executions": 1},
+			{"date": "2026-02-12", "status": "COMPLETED", "durationMs": 275000, "rows": 1234567, "executions": 1}
+		]
+	}`)
+	exampleAcknowledge = json.RawMessage(`{"comment": "the vendor's file was empty; they send it again"}`)
+	exampleAlert       = json.RawMessage(`{
+		"alertId": "alert-01khk4c9z2v7n5x3m8q1w6t0b4", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "rule": "EXECUTION_FAILED", "severity": "CRITICAL", "status": "ACKNOWLEDGED",
+		"message": "task raw_transactions: source_error: the file is empty", "count": 2,
+		"firstSeenAt": "2026-02-11T10:31:00Z", "lastSeenAt": "2026-02-12T10:31:00Z", "acknowledgedBy": "engineer@acme.com",
+		"acknowledgedAt": "2026-02-12T10:40:00Z", "comment": "the vendor's file was empty; they send it again"
+	}`)
+
 	exampleLog = json.RawMessage(`{
 		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "task": "clean_transactions",
 		"lines": [{"timestamp": "2026-02-12T10:30:07Z", "level": "INFO", "task": "clean_transactions", "message": "started"}]

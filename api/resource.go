@@ -79,6 +79,14 @@ func loadApproval(ctx context.Context, r *request, param func(string) string) (a
 	return findApproval(ctx, r, param("approvalId"))
 }
 
+func loadAlert(ctx context.Context, r *request, param func(string) string) (any, error) {
+	id := param("alertId")
+	if !models.IsID(models.PrefixAlert, id) {
+		return nil, models.NotFound("alert")
+	}
+	return r.store.Alert(ctx, id)
+}
+
 func findApproval(ctx context.Context, r *request, id string) (models.Approval, error) {
 	if _, _, ok := contract.SplitApprovalID(id); !ok {
 		return models.Approval{}, models.NotFound("approval")

@@ -78,7 +78,7 @@ func (e endpoint) nowhere() string {
 	return e.fill(ids{
 		"pipelineId": models.NewID("pipeline-"), "executionId": execution, "connectionId": models.NewID("conn-"),
 		"scheduleId": models.NewID("schedule-"), "backfillId": models.NewID("backfill-"),
-		"approvalId": contract.ApprovalID(execution, "check"), "workflowId": execution,
+		"approvalId": contract.ApprovalID(execution, "check"), "workflowId": execution, "alertId": models.NewID("alert-"),
 	})
 }
 
@@ -91,6 +91,7 @@ var wantScopes = map[string]auth.Scope{
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,
+	"getMetrics": auth.ScopeRead, "listAlerts": auth.ScopeRead, "acknowledgeAlert": auth.ScopeAlerts,
 	"createSchedule": auth.ScopeWrite, "listSchedules": auth.ScopeRead, "getSchedule": auth.ScopeRead,
 	"updateSchedule": auth.ScopeWrite, "deleteSchedule": auth.ScopeWrite, "triggerSchedule": auth.ScopeExecute,
 	"createBackfill": auth.ScopeExecute, "listBackfills": auth.ScopeRead, "getBackfill": auth.ScopeRead,
@@ -218,16 +219,17 @@ func TestTenantsAreIsolated(t *testing.T) {
 	execution := e.execution()
 	pipeline := e.do("GET", "/v1/pipelines/executions/"+execution).json()["pipelineId"].(string)
 	approval := e.gate(execution, "late_flights")
+	alert := e.alert(pipeline, models.AlertFreshness)
 	connection := e.do("GET", "/v1/pipelines/connections").json()["connections"].([]any)[0].(map[string]any)["connectionId"].(string)
 	schedule := e.schedule(pipeline)
 	theirs := ids{
 		"pipelineId": pipeline, "executionId": execution, "connectionId": connection, "approvalId": approval, "workflowId": execution,
-		"scheduleId": schedule, "backfillId": e.backfill(pipeline),
+		"scheduleId": schedule, "backfillId": e.backfill(pipeline), "alertId": alert,
 	}
 	e.gateway.applied = nil
 	nonsensical := ids{
 		"pipelineId": "x", "executionId": "%2e%2e", "connectionId": "conn-'--", "approvalId": "approval-x", "workflowId": "%2e%2e",
-		"scheduleId": "schedule-x", "backfillId": "backfill-%00",
+		"scheduleId": "schedule-x", "backfillId": "backfill-%00", "alertId": "alert-0",
 	}
 	for _, op := range endpoints(t) {
 		if !strings.Contains(op.path, "{") {

@@ -27,6 +27,9 @@ const (
 	SeverityInfo     Severity = "INFO"
 )
 
+// Severities lists every severity, the most urgent first.
+var Severities = []Severity{SeverityCritical, SeverityWarning, SeverityInfo}
+
 // AlertStatus is where an alert stands.
 type AlertStatus string
 
@@ -36,6 +39,9 @@ const (
 	AlertAcknowledged AlertStatus = "ACKNOWLEDGED"
 	AlertResolved     AlertStatus = "RESOLVED"
 )
+
+// AlertStatuses lists every status, in the order of an alert's life.
+var AlertStatuses = []AlertStatus{AlertOpen, AlertAcknowledged, AlertResolved}
 
 // Alert tells that a rule of a pipeline is broken, and how often it has been since it was first seen.
 type Alert struct {
@@ -53,5 +59,9 @@ type Alert struct {
 	Count      int64
 	FirstSeen  time.Time
 	LastSeen   time.Time
-	ResolvedAt time.Time // zero until RESOLVED
+	// AcknowledgedBy is who said that they know, with a Comment or without; empty until somebody has.
+	AcknowledgedBy string
+	AcknowledgedAt time.Time
+	Comment        string
+	ResolvedAt     time.Time // zero until RESOLVED
 }

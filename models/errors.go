@@ -30,6 +30,7 @@ const (
 	CodeNothingWaiting        Code = "nothing_waiting"
 	CodeSeveralWaiting        Code = "several_waiting"
 	CodeExecutionRunning      Code = "execution_running"
+	CodeAlertResolved         Code = "alert_resolved"
 	CodeBackfillClosed        Code = "backfill_closed"
 	CodeBackfillOpen          Code = "backfill_open"
 	CodeStagedDataExpired     Code = "staged_data_expired"

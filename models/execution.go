@@ -144,13 +144,14 @@ type ExecutionError struct {
 // TaskKind is what a task does.
 type TaskKind string
 
-// The kinds of tasks. A connection test is a task too, so that secrets stay in its process.
+// The kinds of tasks. Connection tests and notifications are tasks too, so that secrets stay in their process.
 const (
 	TaskSource         TaskKind = "source"
 	TaskTransformation TaskKind = "transformation"
 	TaskCheck          TaskKind = "quality_check"
 	TaskSink           TaskKind = "sink"
 	TaskConnectionTest TaskKind = "connection_test"
+	TaskNotification   TaskKind = "notification"
 )
 
 // TaskState is where one task of an execution stands.

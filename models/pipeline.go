@@ -33,9 +33,11 @@ type Pipeline struct {
 	Revision    int64 // counts every change; the ETag is made of it
 	// Definition is the current version's document, as canonical JSON.
 	Definition json.RawMessage
-	CreatedBy  string
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	// Freshness is how old its last good run may be, as the definition promises; 0 is any age.
+	Freshness time.Duration
+	CreatedBy string
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // PipelineVersion is one immutable definition of a pipeline.

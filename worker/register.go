@@ -22,6 +22,8 @@ type activitySet struct {
 	backfills    *backfill.Backfills
 	backfillSync *backfill.Reconciler
 	maintenance  *record.Maintenance
+	notify       *record.Notifications
+	deliveries   *task.Notifications
 }
 
 // registerActivities puts each activity on its queue: those that hold a slot while data moves on
@@ -37,6 +39,8 @@ func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(control, contract.CloseApprovalActivity, a.approvals.Close)
 	register(control, contract.ExecutionClosedActivity, a.cancels.Closed)
 	register(control, contract.ForceCancelActivity, a.cancels.Force)
+	register(control, contract.DeliverActivity, a.deliveries.Deliver)
+	register(control, contract.SendNotificationsActivity, a.notify.SendLost)
 	register(control, contract.RequestCancelActivity, a.cancels.Request)
 	register(control, contract.SubmitScheduledActivity, a.schedules.Submit)
 	register(control, contract.SyncSchedulesActivity, a.scheduleSync.Run)
@@ -46,6 +50,7 @@ func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(control, contract.StepBackfillActivity, a.backfills.Step)
 	register(control, contract.ReconcileBackfillsActivity, a.backfillSync.Run)
 	register(control, contract.ReconcileActivity, a.maintenance.Reconcile)
+	register(control, contract.CheckPromisesActivity, a.maintenance.CheckPromises)
 	register(control, contract.CleanUpActivity, a.maintenance.CleanUp)
 }
 

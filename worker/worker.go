@@ -114,18 +114,20 @@ func New(c Config) (*Worker, error) {
 	})
 	backfills := &backfill.Backfills{Store: c.Store, Defaults: c.Submission, Log: c.Log}
 	workflows.Register(w.control)
+	specs := &task.Specs{Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access}
+	notify := &record.Notifications{Store: c.Store, Client: c.Client, Log: c.Log}
 	registerActivities(w.control, w.tasks, activitySet{
-		tasks: &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Log: c.Log, Specs: &task.Specs{
-			Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access,
-		}},
-		executions:   &record.Executions{Store: c.Store, Plans: plans, Log: c.Log},
-		approvals:    &record.Approvals{Store: c.Store, Plans: plans, Log: c.Log},
+		tasks:        &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Specs: specs, Notifier: notify, Log: c.Log},
+		executions:   &record.Executions{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
+		approvals:    &record.Approvals{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
 		cancels:      &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
 		schedules:    &schedule.Submissions{Store: c.Store, Defaults: c.Submission, Log: c.Log},
 		scheduleSync: &schedule.Sync{Store: c.Store, Client: c.Client, Log: c.Log, Now: time.Now},
 		backfills:    backfills,
 		backfillSync: &backfill.Reconciler{Backfills: backfills, Client: c.Client},
-		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Log: c.Log,
+		notify:       notify,
+		deliveries:   task.NewNotifications(c.Store, plans, w.pool, specs, c.Log),
+		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Notifications: notify, Log: c.Log,
 			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention, QuarantineRetention: c.QuarantineRetention},
 	})
 	return w, nil
@@ -178,7 +180,7 @@ func (w *Worker) scheduleMaintenance(ctx context.Context) error {
 			Workflow:            contract.MaintenanceWorkflow,
 			TaskQueue:           contract.QueueControl,
 			WorkflowRunTimeout:  15 * time.Minute,
-			StaticSummary:       "reconcile executions, remove expired data",
+			StaticSummary:       "reconcile executions, check promises, remove expired data",
 			WorkflowTaskTimeout: 10 * time.Second,
 		},
 	})

@@ -151,6 +151,18 @@ func approvalDetails(plan contract.Plan, in contract.ApprovalInput) string {
 		what, plan.Pipeline, in.PipelineID, in.ExecutionID, in.SubmittedBy, in.Tenant, in.Policy.Required, who, in.Policy.Timeout, onTimeout)
 }
 
+// withDeliveryPolicy is for telling a webhook, which may be away for a while. Its process is bounded by less than
+// the attempt.
+func withDeliveryPolicy(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              contract.QueueControl,
+		ScheduleToCloseTimeout: contract.DeliverFor,
+		StartToCloseTimeout:    2 * time.Minute,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Minute},
+	})
+}
+
 // withSweepPolicy is for periodic work over everything: it may take its time, and what it missed
 // the next run catches up.
 func withSweepPolicy(ctx workflow.Context, summary string) workflow.Context {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -52,6 +53,13 @@ func (p *Plan) Check(name string) *definition.QualityCheck {
 func (p *Plan) NeedsApproval(task string) bool {
 	c := p.Check(task)
 	return c != nil && c.OnFailure == definition.OnFailureApprove
+}
+
+// Notifies reports whether a webhook is told of an event.
+func (p *Plan) Notifies(event models.Event) bool {
+	return slices.ContainsFunc(p.Definition.Orchestration.Notifications, func(n definition.Notification) bool {
+		return slices.Contains(n.On, string(event))
+	})
 }
 
 // Loader makes plans and keeps the latest.

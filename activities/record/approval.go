@@ -2,31 +2,39 @@ package record
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/matih/pipeline-service/activities/checks"
 	"github.com/matih/pipeline-service/activities/failure"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/models/store"
-	"github.com/matih/pipeline-service/models/task"
 )
 
 // Approvals records what happens to approvals.
 type Approvals struct {
 	Store *store.Store
 	Plans *plan.Loader
-	Log   *slog.Logger
+	// Notifications tells webhooks that a gate waits.
+	Notifications *Notifications
+	Log           *slog.Logger
 }
 
 // Open writes down that a gate waits, with the evidence. Repeating it is harmless.
 func (a *Approvals) Open(ctx context.Context, in contract.OpenApprovalInput) error {
 	t := a.Store.ForTenant(in.Tenant)
-	evidence, err := a.evidence(ctx, t, in)
+	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
+	if err != nil {
+		if why := plan.Failure(err); why != nil {
+			return failure.Final(why)
+		}
+		return notThere(err)
+	}
+	evidence, err := evidence(ctx, t, p, in)
 	if err != nil {
 		return notThere(err)
 	}
@@ -44,6 +52,9 @@ func (a *Approvals) Open(ctx context.Context, in contract.OpenApprovalInput) err
 	}
 	if err != nil {
 		return notThere(err)
+	}
+	if p.Notifies(models.EventApprovalRequested) {
+		a.Notifications.Send(ctx, in.Tenant, in.ExecutionID)
 	}
 	a.Log.InfoContext(ctx, "gate waits", "tenant", in.Tenant, "execution", in.ExecutionID, "gate", in.Gate, "deadline", in.Deadline)
 	return nil
@@ -80,14 +91,7 @@ func (a *Approvals) Close(ctx context.Context, in contract.CloseApprovalInput) e
 
 // evidence is what those who decide about a gate are shown. Masked columns were hidden when the checks'
 // findings were written down.
-func (a *Approvals) evidence(ctx context.Context, t *store.Tenant, in contract.OpenApprovalInput) (models.Evidence, error) {
-	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
-	if err != nil {
-		if why := plan.Failure(err); why != nil {
-			return models.Evidence{}, failure.Final(why)
-		}
-		return models.Evidence{}, err
-	}
+func evidence(ctx context.Context, t *store.Tenant, p *plan.Plan, in contract.OpenApprovalInput) (models.Evidence, error) {
 	runs, err := t.TaskRuns(ctx, in.ExecutionID)
 	if err != nil {
 		return models.Evidence{}, err
@@ -104,7 +108,7 @@ func (a *Approvals) evidence(ctx context.Context, t *store.Tenant, in contract.O
 	if check == nil {
 		return models.Evidence{}, errors.New("the gate is neither a check nor a sink")
 	}
-	found := finding(byName[in.Gate])
+	found := checks.Found(byName[in.Gate])
 	return models.Evidence{
 		Check: check.Name, CheckType: string(check.Type), Rows: found.Rows, Failing: found.Failing, Share: found.Share,
 		Threshold: check.Threshold, Message: found.Message, Sample: found.Sample,
@@ -124,20 +128,13 @@ func sinkEvidence(p *plan.Plan, node definition.Node, runs map[string]models.Tas
 	}
 	for _, before := range node.After {
 		if run := runs[before]; run.Kind == models.TaskCheck {
-			found := finding(run)
+			found := checks.Found(run)
 			e.Checks = append(e.Checks, models.EvidenceCheck{
 				Check: run.Name, Passed: found.Passed, Failing: found.Failing, Share: found.Share, Message: found.Message,
 			})
 		}
 	}
 	return e
-}
-
-// finding is what a check found; nothing where it has not run.
-func finding(run models.TaskRun) task.CheckResult {
-	var found task.CheckResult
-	_ = json.Unmarshal(run.Detail, &found) // written by the task activity alone
-	return found
 }
 
 // approvalPolicy is what a definition says of its gates.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/matih/pipeline-service/activities/checks"
 	"github.com/matih/pipeline-service/activities/failure"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
@@ -19,7 +20,9 @@ import (
 type Executions struct {
 	Store *store.Store
 	Plans *plan.Loader
-	Log   *slog.Logger
+	// Notifications tells webhooks of the end.
+	Notifications *Notifications
+	Log           *slog.Logger
 }
 
 // Prepare pins an execution's plan and writes its tasks down. Repeating it is harmless.
@@ -46,11 +49,34 @@ func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (con
 	if err := t.PlanExecution(ctx, in.ExecutionID, tasks); err != nil {
 		return contract.Plan{}, err
 	}
+	if err := watch(ctx, t, p); err != nil {
+		return contract.Plan{}, err
+	}
 	planned := toContract(p)
 	if e.RerunOf != "" {
 		err = markReused(ctx, t, e.ID, planned.Tasks)
 	}
 	return planned, err
+}
+
+// watch has what the definition promises and whom it notifies looked after from now on.
+func watch(ctx context.Context, t *store.Tenant, p *plan.Plan) error {
+	var w store.Watch
+	o := p.Definition.Orchestration
+	if o.SLA != nil {
+		w.MaxDuration = time.Duration(o.SLA.MaxDuration)
+	}
+	for _, n := range o.Notifications {
+		var events []models.Event
+		for _, on := range n.On {
+			events = append(events, models.Event(on))
+		}
+		w.Notify = append(w.Notify, events)
+	}
+	if w.MaxDuration == 0 && len(w.Notify) == 0 {
+		return nil
+	}
+	return t.Watch(ctx, p.Execution.ID, w)
 }
 
 // markReused marks the tasks of a re-run that do not run; its submission has written down which.
@@ -109,16 +135,26 @@ func toContract(p *plan.Plan) contract.Plan {
 
 // Finish records an execution's end, once: where one is recorded already it stays and is returned.
 func (a *Executions) Finish(ctx context.Context, in contract.FinishInput) (contract.ExecutionResult, error) {
-	now := time.Now()
-	e, err := a.Store.ForTenant(in.Tenant).FinishExecution(ctx, in.ExecutionID, store.ExecutionEnd{
-		Status: in.Result.Status,
-		Reason: in.Result.Reason,
-		Error:  in.Result.Error,
-		At:     now,
-		Lines:  []models.LogLine{endLine(in.Result, now)},
-	})
+	now, t := time.Now(), a.Store.ForTenant(in.Tenant)
+	p, err := a.Plans.Load(ctx, in.Tenant, in.ExecutionID)
+	if err != nil && plan.Failure(err) == nil { // without a plan nothing has run
+		return contract.ExecutionResult{}, notThere(err)
+	}
+	end := store.ExecutionEnd{
+		Status: in.Result.Status, Reason: in.Result.Reason, Error: in.Result.Error, At: now,
+		Lines: []models.LogLine{endLine(in.Result, now)},
+	}
+	if p != nil {
+		if end.Checks, err = checks.Failed(ctx, t, p); err != nil {
+			return contract.ExecutionResult{}, notThere(err)
+		}
+	}
+	e, err := t.FinishExecution(ctx, in.ExecutionID, end)
 	if err != nil {
 		return contract.ExecutionResult{}, notThere(err)
+	}
+	if p != nil && len(p.Definition.Orchestration.Notifications) > 0 {
+		a.Notifications.Send(ctx, in.Tenant, e.ID)
 	}
 	a.Log.InfoContext(ctx, "execution ended", "tenant", in.Tenant, "execution", e.ID, "pipeline", e.PipelineID,
 		"status", e.Status, "reason", e.StatusReason)

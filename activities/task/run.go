@@ -25,13 +25,20 @@ type Runner interface {
 
 var _ Runner = (*Pool)(nil)
 
+// Notifier starts what an execution's webhooks are to be told.
+type Notifier interface {
+	Send(ctx context.Context, tenant models.TenantID, execution string)
+}
+
 // Tasks runs tasks of executions.
 type Tasks struct {
 	Store  *store.Store
 	Plans  *plan.Loader
 	Runner Runner
 	Specs  *Specs
-	Log    *slog.Logger
+	// Notifier is told when a first task has started.
+	Notifier Notifier
+	Log      *slog.Logger
 }
 
 // RunTask runs one task of an execution to its end and writes down how it went. Each attempt works
@@ -61,6 +68,9 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 				Class: models.ClassInternal, Message: "the execution has ended, or a later attempt runs"})
 		}
 		return contract.RunTaskResult{}, err
+	}
+	if p.Notifies(models.EventStarted) {
+		a.Notifier.Send(ctx, in.Tenant, in.ExecutionID)
 	}
 	spec, err := a.Specs.Build(ctx, p, node, attempt)
 	if err != nil {

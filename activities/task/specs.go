@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -89,6 +90,16 @@ func (s *Specs) BuildTest(ctx context.Context, tenant models.TenantID, connectio
 		Scratch: s.scratch(models.NewID("test-")),
 		Limits:  s.Limits, Secrets: s.Secrets, Access: s.Access(tenant),
 	}, nil
+}
+
+// BuildNotification makes the description of an attempt to tell a webhook.
+func (s *Specs) BuildNotification(n models.Notification, url string, body json.RawMessage) protocol.Spec {
+	return protocol.Spec{
+		Tenant: n.Tenant, Pipeline: n.PipelineID, Execution: n.ExecutionID, Task: n.ID, Kind: models.TaskNotification, Attempt: 1,
+		Notification: &protocol.Notification{ID: n.ID, Event: n.Event, URL: url, Body: body},
+		Scratch:      s.scratch(models.NewID("notify-")),
+		Limits:       s.Limits, Secrets: s.Secrets, Access: s.Access(n.Tenant),
+	}
 }
 
 // addInputs names the staged rows a task reads: the output of the attempt that succeeded.

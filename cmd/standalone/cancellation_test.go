@@ -28,9 +28,9 @@ func hung(ctx workflow.Context, _ contract.ExecutionInput) error {
 	return workflow.Await(ctx, func() bool { return false })
 }
 
-// TestCancellationEndsWhatHangs runs cancellations on a real server against executions that do not listen, that
-// are not there, and that end meanwhile.
-func TestCancellationEndsWhatHangs(t *testing.T) {
+// newBackends starts a Temporal server and a store of their own.
+func newBackends(t *testing.T) (client.Client, *store.Store, *slog.Logger) {
+	t.Helper()
 	ctx, log := t.Context(), slog.New(slog.DiscardHandler)
 	server, err := temporald.Start(ctx, temporald.Config{
 		Database: filepath.Join(t.TempDir(), "temporal.db"), Listen: "127.0.0.1:0", Retention: 24 * time.Hour,
@@ -47,6 +47,14 @@ func TestCancellationEndsWhatHangs(t *testing.T) {
 	_, err = s.Migrate(ctx)
 	require.NoError(t, err)
 
+	return c, s, log
+}
+
+// TestCancellationEndsWhatHangs runs cancellations on a real server against executions that do not listen, that
+// are not there, and that end meanwhile.
+func TestCancellationEndsWhatHangs(t *testing.T) {
+	ctx := t.Context()
+	c, s, log := newBackends(t)
 	w := worker.New(c, contract.QueueControl, worker.Options{})
 	w.RegisterWorkflowWithOptions(hung, workflow.RegisterOptions{Name: contract.ExecutionWorkflow})
 	w.RegisterWorkflowWithOptions(hung, workflow.RegisterOptions{Name: contract.ApprovalWorkflow})

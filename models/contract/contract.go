@@ -31,6 +31,7 @@ const (
 	FinishActivity         = "Finish"
 	TestConnectionActivity = "TestConnection"
 	ReconcileActivity      = "Reconcile"
+	CheckPromisesActivity  = "CheckPromises"
 	CleanUpActivity        = "CleanUp"
 )
 
@@ -189,10 +190,12 @@ type TestConnectionResult struct {
 
 // MaintenanceResult counts what a MaintenanceWorkflow did.
 type MaintenanceResult struct {
-	Reconciled ReconcileResult
-	Backfills  int // workflows started for backfills whose start had been lost
-	Schedules  SyncSchedulesResult
-	Removed    CleanUpResult
+	Reconciled    ReconcileResult
+	Backfills     int // workflows started for backfills whose start had been lost
+	Schedules     SyncSchedulesResult
+	Promises      PromisesResult
+	Notifications SendNotificationsResult
+	Removed       CleanUpResult
 }
 
 // ReconcileResult counts what a reconciliation did.
@@ -200,10 +203,19 @@ type ReconcileResult struct {
 	Started   int // workflows started for executions whose start had been lost
 	Cancelled int // executions whose cancellation was started again
 	Closed    int // executions closed because their workflow had ended without saying so
+	Ended     int // workflows that were told to end because their execution was over or gone
+}
+
+// PromisesResult counts the promises that were found broken.
+type PromisesResult struct {
+	Overdue int // executions that take longer
+	Stale   int // pipelines whose last good run is older
 }
 
 // CleanUpResult counts what was removed because nobody needs it any more.
 type CleanUpResult struct {
 	Staging         int // executions whose staged data were removed
+	Quarantine      int // executions whose quarantined rows were
+	Orphans         int // directories that no execution answered for
 	IdempotencyKeys int64
 }

@@ -66,6 +66,52 @@ func TestAlertsCountUpAndAreResolvedByGoodNews(t *testing.T) {
 	})
 }
 
+func TestAlertsAreAcknowledgedOnce(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, s *Store) {
+		ctx, tenant := t.Context(), s.newTenant()
+		p := newPipeline(t, tenant)
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		tell := func(occurrence string, severity models.Severity) models.Alert {
+			t.Helper()
+			require.NoError(t, tenant.OpenAlert(ctx, models.Alert{
+				PipelineID: p.ID, Rule: models.AlertBudgetExceeded, Severity: severity, Occurrence: occurrence, LastSeen: now,
+			}))
+			open, err := tenant.UnresolvedAlerts(ctx, p.ID)
+			require.NoError(t, err)
+			return open[0]
+		}
+		a := tell("1", models.SeverityWarning)
+		known, err := tenant.AcknowledgeAlert(ctx, a.ID, "ada", "looking", now.Add(time.Minute))
+		require.NoError(t, err)
+		assert.Equal(t, models.AlertAcknowledged, known.Status)
+		assert.Equal(t, []any{"ada", "looking", now.Add(time.Minute)}, []any{known.AcknowledgedBy, known.Comment, known.AcknowledgedAt})
+		again, err := tenant.AcknowledgeAlert(ctx, a.ID, "eve", "me, too", now.Add(time.Hour))
+		require.NoError(t, err)
+		assert.Equal(t, known, again)
+
+		worse := tell("2", models.SeverityCritical)
+		assert.Equal(t, models.AlertAcknowledged, worse.Status, "whoever knows of it still does")
+		assert.EqualValues(t, 2, worse.Count)
+		for f, want := range map[AlertFilter]int64{
+			{}: 1, {Status: models.AlertOpen}: 0, {Status: models.AlertAcknowledged}: 1, {Severity: models.SeverityWarning}: 0,
+			{Severity: models.SeverityCritical}: 1, {Status: models.AlertAcknowledged, Severity: models.SeverityCritical, PipelineID: p.ID}: 1,
+		} {
+			list, err := tenant.Alerts(ctx, f, models.Page{})
+			require.NoError(t, err)
+			assert.Equal(t, want, list.Total, "%+v", f)
+			assert.Len(t, list.Items, int(want), "%+v", f)
+		}
+
+		require.NoError(t, tenant.ResolveAlert(ctx, p.ID, models.AlertBudgetExceeded, now))
+		_, err = tenant.AcknowledgeAlert(ctx, a.ID, "ada", "", now)
+		assertCode(t, models.CodeAlertResolved, err)
+		resolved, err := tenant.Alert(ctx, a.ID)
+		require.NoError(t, err)
+		assert.Equal(t, "ada", resolved.AcknowledgedBy)
+		assert.Equal(t, now, resolved.ResolvedAt)
+	})
+}
+
 func TestAlertsBelongToTheirTenant(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, s *Store) {
 		ctx, own, other := t.Context(), s.newTenant(), s.newTenant()

@@ -166,6 +166,9 @@ func (t *Tenant) OpenApproval(ctx context.Context, a models.Approval) error {
 		if err := t.saveExecution(ctx, tx, e, more...); err != nil {
 			return err
 		}
+		if err := t.notify(ctx, tx, e, models.EventApprovalRequested, a.Gate, a.RequestedAt); err != nil {
+			return err
+		}
 		return t.add(ctx, tx, changes)
 	})
 }
@@ -259,6 +262,11 @@ func (t *Tenant) applyStep(ctx context.Context, tx bun.Tx, e *executionRow, row 
 	}
 	_, err := tx.NewUpdate().Model(row).Column("status", "reason", "approvals", "reminded_at", "closed_at").
 		Where("tenant_id = ? AND id = ?", t.id, row.ID).Exec(ctx)
+	if err != nil {
+		return changes, nil, err
+	}
+	alerts, err := t.tellOfApproval(ctx, tx, row, step)
+	changes.merge(alerts)
 	if err != nil || row.Status == models.ApprovalPending || e.Status != models.ExecutionAwaitingApproval {
 		return changes, nil, err
 	}

@@ -89,6 +89,44 @@ func submitAndFinish(ctx context.Context, t *Tenant, pipeline string) error {
 	return err
 }
 
+// BenchmarkMetrics measures the metrics of 90 days, of a pipeline that ended something in every hour of them, and of a
+// tenant with 100 of those: 216,000 executions, or however many more ended in the same hours.
+func BenchmarkMetrics(b *testing.B) {
+	for _, database := range databases {
+		b.Run(database.name, func(b *testing.B) {
+			s := open(b, database.dsn(b))
+			tenant := s.newTenant()
+			for i := range seedPipelines {
+				newPipeline(b, tenant, func(p *models.Pipeline) { p.ID = seedPipeline(i) })
+			}
+			db, unlock, err := s.migrating(b.Context())
+			require.NoError(b, err)
+			for _, statement := range []string{
+				`INSERT INTO pipeline_hours
+					WITH RECURSIVE hours (h) AS (SELECT 0 UNION ALL SELECT h + 1 FROM hours WHERE h + 1 < 2200)
+					SELECT p.tenant_id, p.id, ?1 - h, 1, 1, 1, 300000000, 1000, 10000, 10, 'COMPLETED', (?1 - h) * 3600000000
+					FROM pipelines AS p, hours`,
+				`INSERT INTO pipeline_hours SELECT tenant_id, '', hour, SUM(executions), SUM(completed), SUM(timed), SUM(duration_micros),
+					SUM(rows_processed), SUM(bytes_processed), SUM(cost_micros), 'COMPLETED', MAX(last_ended)
+					FROM pipeline_hours WHERE tenant_id = ?0 GROUP BY tenant_id, hour`,
+			} {
+				_, err := db.NewRaw(statement, tenant.id, hourOf(time.Now())).Exec(b.Context())
+				require.NoError(b, err)
+			}
+			require.NoError(b, unlock())
+			for name, pipeline := range map[string]string{"pipeline": seedPipeline(1), "all": everything} {
+				b.Run(name, func(b *testing.B) {
+					for b.Loop() {
+						m, err := tenant.Metrics(b.Context(), pipeline, time.Now().Add(-90*24*time.Hour))
+						require.NoError(b, err)
+						require.Len(b, m.Days, 91)
+					}
+				})
+			}
+		})
+	}
+}
+
 // BenchmarkTask measures what each task of an execution costs: a start and an end with five log lines.
 func BenchmarkTask(b *testing.B) {
 	for _, database := range databases {
@@ -145,7 +183,9 @@ func seed(b *testing.B, t *Tenant, size int) {
 	const padded = "substr('000000000000000000', 1, 18 - length(CAST(? AS TEXT))) || CAST(? AS TEXT)"
 	pad := func(expr string) string { return strings.ReplaceAll(padded, "?", expr) }
 	for _, statement := range []string{
-		`INSERT INTO executions
+		`INSERT INTO executions (tenant_id, id, pipeline_id, pipeline_name, version, status, status_reason, engine, priority, trigger_type,
+				parameters, execution_date, last_run, estimated_micros, max_active_runs, run_slot, total_tasks, completed_tasks, current_task,
+				rows_processed, bytes_processed, error, log_seq, submitted_by, submitted_at, started_at, ended_at)
 			WITH RECURSIVE seq (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM seq WHERE i + 1 < ?1)
 			SELECT ?0, 'exec-01kbench' || ` + pad("i") + `, 'pipeline-01kbench' || ` + pad(fmt.Sprintf("(i %% %d)", seedPipelines)) + `,
 				'daily sales', 1, CASE WHEN i % 7 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, '', 'temporal', 'NORMAL', 'MANUAL',

@@ -17,6 +17,7 @@ const (
 	countConnections = "connection"
 	countExecutions  = "execution"
 	countApprovals   = "approval"
+	countAlerts      = "alert"
 	countSchedules   = "schedule"
 	countBackfills   = "backfill"
 	countAudit       = "audit"
@@ -59,6 +60,17 @@ func (c tally) execution(pipelineID string, status models.ExecutionStatus, n int
 
 func (c tally) approval(status models.ApprovalStatus, n int64) {
 	c[countKey{countApprovals, everything, string(status)}] += n
+}
+
+func (c tally) alert(a *alertRow, n int64) {
+	status := alertCount(a.Status, a.Severity)
+	c[countKey{countAlerts, everything, status}] += n
+	c[countKey{countAlerts, a.PipelineID, status}] += n
+}
+
+// alertCount is under which status alerts are counted, for their lists can be narrowed by both.
+func alertCount(status models.AlertStatus, severity models.Severity) string {
+	return string(status) + "/" + string(severity)
 }
 
 func (c tally) schedule(pipelineID string, n int64) {

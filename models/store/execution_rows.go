@@ -30,6 +30,9 @@ type executionRow struct {
 	MaxActiveRuns   int
 	RunSlot         *int // see runSlot; nil when terminal
 	RerunOf         string
+	SLAMicros       int64   `bun:"sla_micros"` // how long it may take; 0 is as long as it likes
+	SLADue          instant `bun:"sla_due"`    // when that will be over; zero before it starts and once that was told
+	Notify          string  // JSON: the events that each of its webhooks is told of; "" is none
 	ScheduleID      string
 	BackfillID      string
 	BackfillAttempt int

@@ -26,6 +26,7 @@ type ExecutionRef struct {
 	Priority    models.Priority
 	Trigger     models.Trigger
 	SubmittedAt time.Time
+	EndedAt     time.Time // zero until terminal
 }
 
 // Execution returns an execution.
@@ -137,6 +138,21 @@ func (s *Store) OpenExecutions(ctx context.Context, submittedBefore time.Time, a
 	return refs, err
 }
 
+// ExecutionRefs returns those of the executions that exist, by id, with Tenant, ID, Status and EndedAt.
+func (t *Tenant) ExecutionRefs(ctx context.Context, ids []string) (map[string]ExecutionRef, error) {
+	refs := make(map[string]ExecutionRef, len(ids))
+	err := t.read(ctx, func(db bun.IDB) error {
+		var rows []executionRow
+		err := db.NewSelect().Model(&rows).Column("id", "status", "ended_at").
+			Where("tenant_id = ? AND id IN (?)", t.id, bun.List(ids)).Scan(ctx)
+		for _, r := range rows {
+			refs[r.ID] = ExecutionRef{Tenant: t.id, ID: r.ID, Status: r.Status, EndedAt: r.EndedAt.Time}
+		}
+		return err
+	})
+	return refs, err
+}
+
 // mutable are the columns of an execution that change in its life, without those that are indexed:
 // SQLite writes every index of a column it sets, changed or not.
 var mutable = []string{
@@ -147,7 +163,7 @@ var mutable = []string{
 // its log until the transaction ends. The statements after it see all that those before it did.
 func (t *Tenant) lockExecution(ctx context.Context, tx bun.Tx, id string) (*executionRow, error) {
 	row := new(executionRow)
-	q := tx.NewSelect().Model(row).Column("id", "pipeline_id", "status").Column(mutable...).
+	q := tx.NewSelect().Model(row).Column("id", "pipeline_id", "status", "engine", "rerun_of", "sla_micros", "sla_due", "notify").Column(mutable...).
 		Where("tenant_id = ? AND id = ?", t.id, id)
 	if err := locking(tx, q).Scan(ctx); err != nil {
 		return nil, notFound("execution", err)

@@ -17,12 +17,15 @@ type ExecutionEnd struct {
 	Error  *models.ExecutionError
 	At     time.Time // zero is now
 	Lines  []models.LogLine
+	// Checks are the quality checks that failed on the way.
+	Checks []FailedCheck
 }
 
 // FinishExecution ends an execution, once: one that has ended stays as it is and is returned. Tasks
 // that never ran become SKIPPED; those that still run become CANCELLED, but for the one that end.Error
-// names, which becomes FAILED. Approvals it waits for become CANCELLED. The cursors of its
-// incremental sources move, or their batches stay pending. The run slot is free from then on. Error: CodeNotFound.
+// names, which becomes FAILED. Approvals it waits for become CANCELLED. The cursors of its incremental sources move, or
+// their batches stay pending. The run slot is free from then on. Alerts are opened and resolved as the end gives reason
+// to. Error: CodeNotFound.
 func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEnd) (models.Execution, error) {
 	if !end.Status.Terminal() {
 		return models.Execution{}, fmt.Errorf("store: %s is not the end of an execution", end.Status)
@@ -64,6 +67,22 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 			return err
 		}
 		if err := t.retain(ctx, tx, id, end.At); err != nil {
+			return err
+		}
+		if row.Status == models.ExecutionCompleted {
+			if err := t.refresh(ctx, tx, row); err != nil {
+				return err
+			}
+		}
+		verdict, err := t.judge(ctx, tx, row, end)
+		if err != nil {
+			return err
+		}
+		changes.merge(verdict)
+		if err := t.notifyEnd(ctx, tx, row, end); err != nil {
+			return err
+		}
+		if err := t.sumUp(ctx, tx, row); err != nil {
 			return err
 		}
 		if finished, err = t.execution(ctx, tx, id); err != nil {

@@ -80,6 +80,27 @@ func checkInvariants(t *testing.T, s *Store) {
 			FULL JOIN (SELECT * FROM counts WHERE kind = 'approval' AND n <> 0) AS c
 				ON c.tenant_id = real.tenant_id AND c.status = real.status
 			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"counters of alerts": `
+			SELECT COUNT(*) FROM (
+				SELECT tenant_id, '' AS scope, status || '/' || severity AS status, COUNT(*) AS n FROM alerts GROUP BY tenant_id, status, severity
+				UNION ALL
+				SELECT tenant_id, pipeline_id, status || '/' || severity, COUNT(*) FROM alerts GROUP BY tenant_id, pipeline_id, status, severity
+			) AS real
+			FULL JOIN (SELECT * FROM counts WHERE kind = 'alert' AND n <> 0) AS c
+				ON c.tenant_id = real.tenant_id AND c.scope = real.scope AND c.status = real.status
+			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"metrics by the hour": `
+			SELECT COUNT(*) FROM (
+				SELECT tenant_id, scope AS pipeline_id, ended_at / 3600000000 AS hour, COUNT(*) AS executions, SUM(rows_processed) AS rows_processed,
+					SUM(CASE WHEN status = 'COMPLETED' THEN 1 ELSE 0 END) AS completed, COALESCE(SUM(ended_at - started_at), 0) AS duration_micros,
+					COUNT(started_at) AS timed, SUM(bytes_processed) AS bytes_processed
+				FROM (SELECT e.*, pipeline_id AS scope FROM executions AS e UNION ALL SELECT e.*, '' FROM executions AS e) AS e
+				WHERE run_slot IS NULL GROUP BY tenant_id, scope, ended_at / 3600000000
+			) AS real
+			FULL JOIN pipeline_hours AS h ON h.tenant_id = real.tenant_id AND h.pipeline_id = real.pipeline_id AND h.hour = real.hour
+			WHERE h.executions IS NULL OR real.executions IS NULL OR h.executions <> real.executions OR h.completed <> real.completed
+				OR h.timed <> real.timed OR h.duration_micros <> real.duration_micros
+				OR h.rows_processed <> real.rows_processed OR h.bytes_processed <> real.bytes_processed`,
 		"counters of schedules": `
 			SELECT COUNT(*) FROM (
 				SELECT tenant_id, '' AS scope, COUNT(*) AS n FROM schedules WHERE NOT deleted GROUP BY tenant_id

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -29,6 +30,10 @@ type pipelineRow struct {
 	CreatedBy   string
 	CreatedAt   instant
 	UpdatedAt   instant
+
+	FreshnessMicros int64   // how old its last good run may be; 0 is any age
+	ActiveSince     instant // zero before it was ACTIVE
+	FreshUntil      instant // zero while it is not ACTIVE or promises nothing, and once it was told that it is stale
 
 	Definition string `bun:",scanonly"` // of the current versionRow
 }
@@ -59,7 +64,7 @@ func newPipelineRow(p models.Pipeline) (*pipelineRow, error) {
 		TenantID: p.Tenant, ID: p.ID, Name: p.Name, Label: p.Label, Description: p.Description, Tags: tags,
 		Status: p.Status, Version: p.Version, Revision: p.Revision,
 		CreatedBy: p.CreatedBy, CreatedAt: at(p.CreatedAt), UpdatedAt: at(p.UpdatedAt),
-		Definition: string(p.Definition),
+		FreshnessMicros: p.Freshness.Microseconds(), Definition: string(p.Definition),
 	}, err
 }
 
@@ -67,6 +72,7 @@ func (r *pipelineRow) model() models.Pipeline {
 	return models.Pipeline{
 		ID: r.ID, Tenant: r.TenantID, Name: r.Name, Label: r.Label, Description: r.Description, Tags: unmarshalTags(r.Tags),
 		Status: r.Status, Version: r.Version, Revision: r.Revision, Definition: rawJSON(r.Definition),
+		Freshness: time.Duration(r.FreshnessMicros) * time.Microsecond,
 		CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
 	}
 }

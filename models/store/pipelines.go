@@ -26,6 +26,7 @@ type PipelineUpdate struct {
 	Description string
 	Tags        []string
 	Definition  json.RawMessage       // nil repeats the current one
+	Freshness   time.Duration         // what Definition promises; see models.Pipeline
 	Status      models.PipelineStatus // ACTIVE or PAUSED; "" keeps it
 	By          string
 	// IfRevision is the revision the caller has seen; 0 is any.
@@ -140,6 +141,9 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		if err := row.checkRevision(u.IfRevision); err != nil {
 			return err
 		}
+		if u.Definition != nil {
+			row.FreshnessMicros = u.Freshness.Microseconds()
+		}
 		if row.Definition = string(u.Definition); u.Definition == nil {
 			if row.Definition, err = t.definition(ctx, tx, id, row.Version); err != nil {
 				return err
@@ -149,7 +153,13 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		if u.Status != "" {
 			changes.pipeline(row.Status, -1)
 			changes.pipeline(u.Status, 1)
+			if u.Status == models.PipelineActive {
+				row.activate(at(now))
+			}
 			row.Status = u.Status
+		}
+		if err := t.promiseFreshness(ctx, tx, row); err != nil {
+			return err
 		}
 		if u.Name != "" {
 			row.Name = u.Name
@@ -183,6 +193,7 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 func (t *Tenant) savePipeline(ctx context.Context, tx bun.Tx, row *pipelineRow) error {
 	_, err := tx.NewUpdate().Model(row).
 		Column("name", "label", "description", "tags", "status", "version", "revision", "updated_at").
+		Column("freshness_micros", "active_since", "fresh_until").
 		Where("tenant_id = ? AND id = ?", t.id, row.ID).Exec(ctx)
 	return err
 }
@@ -213,7 +224,7 @@ func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int6
 		}
 		changes.pipeline(row.Status, -1)
 		changes.pipeline(models.PipelineArchived, 1)
-		row.Status = models.PipelineArchived
+		row.Status, row.FreshUntil = models.PipelineArchived, instant{}
 		row.Revision++
 		row.UpdatedAt = at(now)
 		if err := t.savePipeline(ctx, tx, row); err != nil {

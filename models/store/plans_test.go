@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -75,24 +76,37 @@ var fullScan = regexp.MustCompile(`(?m)^SCAN [a-z]+$|Seq Scan`)
 
 // indexes are those made for a query of one method.
 var indexes = map[string][]string{
-	"Pipelines":              {"pipeline_tags"},
-	"Executions by status":   {"executions_status"},
-	"Executions by pipeline": {"executions_pipeline"},
-	"Executions by both":     {"executions_pipeline_status"},
-	"Logs of a task":         {"execution_logs_task"},
-	"OpenExecutions":         {"executions_open"},
-	"PurgeExpired":           {"idempotency_keys_claimed"},
-	"Audit by subject":       {"audit_subject"},
-	"Audit by resource":      {"audit_resource"},
-	"UnsyncedSchedules":      {"schedules_unsynced"},
-	"LateSchedules":          {"schedules_due"},
-	"Schedules":              {"schedules_live"},
-	"Schedules by pipeline":  {"schedules_pipeline"},
-	"OpenBackfills":          {"backfills_open"},
-	"CompletedDueTimes":      {"executions_backfill"},
-	"SubmitBackfilled":       {"executions_backfill"},
-	"SubmitExecution":        {"executions_run_slot", "executions_completed", "executions_pipeline_status"},
-	"FinishTask":             {"task_runs_running"},
+	"Pipelines":                        {"pipeline_tags"},
+	"Executions by status":             {"executions_status"},
+	"Executions by pipeline":           {"executions_pipeline"},
+	"Executions by both":               {"executions_pipeline_status"},
+	"Logs of a task":                   {"execution_logs_task"},
+	"OpenExecutions":                   {"executions_open"},
+	"PurgeExpired":                     {"idempotency_keys_claimed"},
+	"SubmitExecution":                  {"executions_run_slot", "executions_completed", "executions_pipeline_status"},
+	"FinishTask":                       {"task_runs_running"},
+	"Alerts":                           {"alerts_pipeline"},
+	"Alerts by status":                 {"alerts_status"},
+	"Alerts by severity":               {"alerts_severity"},
+	"Alerts by both":                   {"alerts_status_severity"},
+	"Alerts of a pipeline by status":   {"alerts_pipeline_status"},
+	"Alerts of a pipeline by severity": {"alerts_pipeline_severity"},
+	"Alerts of a pipeline by both":     {"alerts_pipeline_both"},
+	"TellOverdue":                      {"executions_sla_due", "alerts_unresolved"},
+	"Notifications":                    {"notifications_execution"},
+	"Notifications of all":             {"notifications_happened"},
+	"TellStale":                        {"pipelines_fresh_until"},
+	"FinishExecution as good":          {"executions_completed", "alerts_unresolved"},
+	"ResolveAlert":                     {"alerts_unresolved"},
+	"UnsyncedSchedules":                {"schedules_unsynced"},
+	"LateSchedules":                    {"schedules_due"},
+	"Schedules":                        {"schedules_live"},
+	"Schedules by pipeline":            {"schedules_pipeline"},
+	"OpenBackfills":                    {"backfills_open"},
+	"CompletedDueTimes":                {"executions_backfill"},
+	"SubmitBackfilled":                 {"executions_backfill"},
+	"Audit by subject":                 {"audit_subject"},
+	"Audit by resource":                {"audit_resource"},
 }
 
 // moreCalls are calls like calls, of methods that choose their query by what they are given.
@@ -100,7 +114,35 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 	executions := func(f ExecutionFilter) func() (any, error) {
 		return func() (any, error) { return t.Executions(ctx, f, models.Page{}) }
 	}
+	alerts := func(f AlertFilter) func() (any, error) {
+		return func() (any, error) { return t.Alerts(ctx, f, models.Page{}) }
+	}
+	open, warning := models.AlertOpen, models.SeverityWarning
 	return map[string]func() (any, error){
+		"Alerts by status":                 alerts(AlertFilter{Status: open}),
+		"Alerts by severity":               alerts(AlertFilter{Severity: warning}),
+		"Alerts by both":                   alerts(AlertFilter{Status: open, Severity: warning}),
+		"Alerts of a pipeline by status":   alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open}),
+		"Alerts of a pipeline by severity": alerts(AlertFilter{PipelineID: w.pipeline.ID, Severity: warning}),
+		"Alerts of a pipeline by both":     alerts(AlertFilter{PipelineID: w.pipeline.ID, Status: open, Severity: warning}),
+		"Metrics of all":                   func() (any, error) { return t.Metrics(ctx, "", time.Now()) },
+		"TellOverdue": func() (any, error) {
+			return t.store.TellOverdue(ctx, time.Now().Add(2*time.Hour), 10)
+		},
+		"Notifications of all": func() (any, error) { return t.store.Notifications(ctx, time.Now().Add(time.Hour), 10) },
+		"TellStale": func() (any, error) {
+			u := PipelineUpdate{Definition: []byte(`{}`), Freshness: time.Second}
+			if _, err := t.UpdatePipeline(ctx, w.pipeline.ID, u); err != nil {
+				return nil, err
+			}
+			return t.store.TellStale(ctx, time.Now().Add(time.Hour), 10)
+		},
+		"Remind": func() (any, error) {
+			return nil, t.StepApproval(ctx, ApprovalStep{ID: w.approval.ID, Action: models.ActionReminded, Status: models.ApprovalPending})
+		},
+		"FinishExecution as good": func() (any, error) {
+			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionCompleted})
+		},
 		"Pipelines by name": func() (any, error) {
 			return t.Pipelines(ctx, PipelineFilter{Name: "sales", Status: models.PipelineActive}, models.Page{})
 		},
@@ -130,15 +172,18 @@ func TestEveryQueryHasAnIndex(t *testing.T) {
 			}
 			s := open(t, dsn)
 			ctx := t.Context()
-			all := func() map[string]func() (any, error) {
-				tenant := s.newTenant()
-				w := newWorld(t, tenant)
+			all := func(tenant *Tenant, w world) map[string]func() (any, error) {
 				both := calls(ctx, tenant, w)
 				maps.Copy(both, moreCalls(ctx, tenant, w))
 				return both
 			}
-			for method := range all() {
-				call := all()[method] // in a world that no other call has changed
+			// The more small things a database holds, the more PostgreSQL likes the smaller index, so those go first.
+			methods := slices.SortedFunc(maps.Keys(all(nil, world{})), func(a, b string) int {
+				return cmp.Compare(len(indexes[b]), len(indexes[a]))
+			})
+			for _, method := range methods {
+				tenant := s.newTenant()
+				call := all(tenant, newWorld(t, tenant))[method] // in a world that no other call has changed
 				// Calls that refuse, as some do, have made their queries, too.
 				queries := record(t, s, func() error { _, _ = call(); return nil })
 				var plans string

@@ -137,6 +137,31 @@ func (s *Store) QuarantineRemoved(ctx context.Context, executions []Retained) er
 	})
 }
 
+// Retained tells of which of the executions something may be kept outside the database, and whether staged data are among that:
+// all may be of one that has not ended.
+func (t *Tenant) Retained(ctx context.Context, ids []string) (map[string]bool, error) {
+	kept := make(map[string]bool, len(ids))
+	err := t.read(ctx, func(db bun.IDB) error {
+		var open []string
+		err := db.NewSelect().Model((*executionRow)(nil)).Column("id").
+			Where("tenant_id = ? AND id IN (?) AND run_slot IS NOT NULL", t.id, bun.List(ids)).Scan(ctx, &open)
+		if err != nil {
+			return err
+		}
+		var rows []retainedRow
+		err = db.NewSelect().Model(&rows).Column("execution_id", "state").
+			Where("tenant_id = ? AND execution_id IN (?)", t.id, bun.List(ids)).Scan(ctx)
+		for _, id := range open {
+			kept[id] = true
+		}
+		for _, r := range rows {
+			kept[r.ExecutionID] = r.State != quarantineKept
+		}
+		return err
+	})
+	return kept, err
+}
+
 func byTenant(executions []Retained) map[models.TenantID][]string {
 	ids := map[models.TenantID][]string{}
 	for _, e := range executions {

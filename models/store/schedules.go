@@ -52,9 +52,10 @@ func (t *Tenant) activate(ctx context.Context, tx bun.Tx, s models.Schedule, cha
 	}
 	changes.pipeline(p.Status, -1)
 	changes.pipeline(models.PipelineActive, 1)
-	p.Status = models.PipelineActive
+	now := at(time.Now())
+	p.activate(now)
 	p.Revision++
-	p.UpdatedAt = at(time.Now())
+	p.UpdatedAt = now
 	return t.savePipeline(ctx, tx, p)
 }
 

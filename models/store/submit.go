@@ -86,7 +86,7 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 	case models.PipelineCreated:
 		changes.pipeline(p.Status, -1)
 		changes.pipeline(models.PipelineActive, 1)
-		p.Status = models.PipelineActive
+		p.activate(row.SubmittedAt)
 		p.Revision++
 		p.UpdatedAt = row.SubmittedAt
 		return t.savePipeline(ctx, tx, p)

@@ -63,7 +63,13 @@ func (t *Tenant) StartTask(ctx context.Context, id string, run models.TaskRun) e
 			more = []string{"status"}
 		}
 		if e.StartedAt.IsZero() {
-			e.StartedAt = at(run.StartedAt)
+			e.begin(at(run.StartedAt))
+			if e.SLAMicros > 0 {
+				more = append(more, "sla_due")
+			}
+			if err := t.notify(ctx, tx, e, models.EventStarted, "", run.StartedAt); err != nil {
+				return err
+			}
 		}
 		if err := t.changeTask(ctx, tx, e, old, run); err != nil {
 			return err

@@ -19,6 +19,7 @@ type world struct {
 	connection models.Connection
 	execution  models.Execution
 	approval   models.Approval
+	alert      models.Alert
 	schedule   models.Schedule
 	backfill   models.Backfill
 	audit      string
@@ -34,9 +35,14 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	require.NoError(tb, err)
 	w.execution = submit(tb, t, w.pipeline)
 	plan(tb, t, w.execution.ID, "raw")
+	require.NoError(tb, t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventStarted}}}))
 	require.NoError(tb, t.StartTask(ctx, w.execution.ID, models.TaskRun{Name: "raw", Attempts: 1, StartedAt: time.Now()}))
 	require.NoError(tb, t.AppendLogs(ctx, w.execution.ID, []models.LogLine{{Time: time.Now(), Message: "secret of the tenant"}}))
 	w.approval = waiting(tb, t, w.execution, "gate")
+	require.NoError(tb, t.OpenAlert(ctx, models.Alert{PipelineID: w.pipeline.ID, Rule: models.AlertSLAMissed, Severity: models.SeverityWarning}))
+	alerts, err := t.UnresolvedAlerts(ctx, w.pipeline.ID)
+	require.NoError(tb, err)
+	w.alert = alerts[0]
 	w.schedule = newSchedule(tb, t, w.pipeline)
 	w.backfill = newBackfill(tb, t, w.pipeline)
 	w.audit = models.NewID("audit-")
@@ -90,17 +96,31 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 		"ResolveAlert": func() (any, error) {
 			return none(t.ResolveAlert(ctx, w.pipeline.ID, models.AlertFreshness, time.Now()))
 		},
-		"UnresolvedAlerts": func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
-		"Execution":        func() (any, error) { return t.Execution(ctx, w.execution.ID) },
-		"Executions":       func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
-		"RequestCancel":    func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },
-		"PlanExecution":    func() (any, error) { return none(t.PlanExecution(ctx, w.execution.ID, []models.TaskRun{{Name: "x"}})) },
-		"StartTask":        func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
-		"FinishTask":       func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
-		"TaskRuns":         func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
-		"Cursor":           func() (any, error) { return t.Cursor(ctx, w.pipeline.ID, "raw") },
-		"Batches":          func() (any, error) { return t.Batches(ctx, w.execution.ID, []string{"raw"}) },
-		"TaskOutputs":      func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
+		"AcknowledgeAlert": func() (any, error) { return t.AcknowledgeAlert(ctx, w.alert.ID, "eve", "", time.Now()) },
+		"Alert":            func() (any, error) { return t.Alert(ctx, w.alert.ID) },
+		"Alerts": func() (any, error) {
+			p, err := t.Alerts(ctx, AlertFilter{PipelineID: w.pipeline.ID}, page)
+			return p.Items, err
+		},
+		"Metrics": func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
+		"Watch": func() (any, error) {
+			return none(t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventFailed}}}))
+		},
+		"Notifications":       func() (any, error) { return t.Notifications(ctx, w.execution.ID) },
+		"NotificationStarted": func() (any, error) { return none(t.NotificationStarted(ctx, "notify-"+w.execution.ID+"-started-0")) },
+		"ExecutionRefs":       func() (any, error) { return t.ExecutionRefs(ctx, []string{w.execution.ID}) },
+		"Retained":            func() (any, error) { return t.Retained(ctx, []string{w.execution.ID}) },
+		"UnresolvedAlerts":    func() (any, error) { return t.UnresolvedAlerts(ctx, w.pipeline.ID) },
+		"Execution":           func() (any, error) { return t.Execution(ctx, w.execution.ID) },
+		"Executions":          func() (any, error) { p, err := t.Executions(ctx, ExecutionFilter{}, page); return p.Items, err },
+		"RequestCancel":       func() (any, error) { return t.RequestCancel(ctx, w.execution.ID) },
+		"PlanExecution":       func() (any, error) { return none(t.PlanExecution(ctx, w.execution.ID, []models.TaskRun{{Name: "x"}})) },
+		"StartTask":           func() (any, error) { return none(t.StartTask(ctx, w.execution.ID, run)) },
+		"FinishTask":          func() (any, error) { return none(t.FinishTask(ctx, w.execution.ID, run, nil)) },
+		"TaskRuns":            func() (any, error) { return t.TaskRuns(ctx, w.execution.ID) },
+		"TaskOutputs":         func() (any, error) { return t.TaskOutputs(ctx, w.execution.ID, []string{"raw"}) },
+		"Cursor":              func() (any, error) { return t.Cursor(ctx, w.pipeline.ID, "raw") },
+		"Batches":             func() (any, error) { return t.Batches(ctx, w.execution.ID, []string{"raw"}) },
 		"FinishExecution": func() (any, error) {
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionFailed})
 		},
@@ -193,6 +213,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 		allowed := map[string]bool{
 			"CreatePipeline": true, "CreateConnection": true, "ClaimKey": true, "AnswerKey": true, "ReleaseKey": true,
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
+			"Notifications": true, "NotificationStarted": true, "ExecutionRefs": true, "Retained": true,
 			"Approvals": true, "Schedules": true, "ScheduleSynced": true,
 			"BeginAudit": true, "Audit": true, "TakeRequests": true, "Backfills": true, "CompletedDueTimes": true,
 			"Cursor": true, "Batches": true,
@@ -226,6 +247,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
+		"Alert", "Alerts", "Metrics", "Notifications",
 		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills", "Audit",
 	} {
 		got, err := all[method]()

@@ -3,6 +3,7 @@
 package task
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/matih/pipeline-service/models"
@@ -10,7 +11,7 @@ import (
 )
 
 // Spec is all a task process needs to know. Exactly one of Source, Transformation, Check and Sink
-// is set, by Kind (none for a connection test). Every string in them is rendered.
+// is set, by Kind (none for a connection test, Notification for one). Every string in them is rendered.
 type Spec struct {
 	Tenant    models.TenantID `json:"tenant"`
 	Pipeline  string          `json:"pipeline,omitempty"`
@@ -25,6 +26,8 @@ type Spec struct {
 	Transformation *definition.Transformation `json:"transformation,omitempty"`
 	Check          *definition.QualityCheck   `json:"check,omitempty"`
 	Sink           *definition.Sink           `json:"sink,omitempty"`
+	// Notification is what a webhook is to be told.
+	Notification *Notification `json:"notification,omitempty"`
 	// Connection is what Source or Sink names, or what is to be tested.
 	Connection *models.Connection `json:"connection,omitempty"`
 
@@ -52,6 +55,14 @@ type Spec struct {
 	Limits  Limits  `json:"limits"`
 	Secrets Secrets `json:"secrets"`
 	Access  Access  `json:"access"`
+}
+
+// Notification is an event to be told to a webhook.
+type Notification struct {
+	ID    string          `json:"id"`
+	Event models.Event    `json:"event"`
+	URL   string          `json:"url"`
+	Body  json.RawMessage `json:"body"`
 }
 
 // Input is a staged data set: the *.parquet files in a directory, all of one schema.
@@ -119,6 +130,8 @@ type Result struct {
 	Check *CheckResult `json:"check,omitempty"`
 	// Test is a connection test's finding.
 	Test *models.ConnectionTest `json:"test,omitempty"`
+	// Status is what a webhook answered: an HTTP status, 2xx.
+	Status int `json:"status,omitempty"`
 	// Files are the names a file sink published, below the connection's path.
 	Files []string `json:"files,omitempty"`
 	// AlreadyPublished says that an earlier attempt had published the data, so this one did nothing.

@@ -51,6 +51,8 @@ func (j *job) do(ctx context.Context) (*task.Result, error) {
 			return j.writeFiles(ctx)
 		}
 		return nil, unsupported("sink type", string(s.Sink.Type))
+	case s.Kind == models.TaskNotification && s.Notification != nil:
+		return j.notify(ctx)
 	case s.Kind == models.TaskConnectionTest && s.Connection != nil:
 		return j.testConnection(ctx)
 	}

@@ -208,4 +208,5 @@ var kindWords = map[models.TaskKind]string{
 	models.TaskCheck:          "quality check",
 	models.TaskSink:           "sink",
 	models.TaskConnectionTest: "connection test",
+	models.TaskNotification:   "notification",
 }

@@ -52,22 +52,36 @@ func (r Resolver) Credentials(tenant models.TenantID, ref string) (Credentials, 
 	return Credentials{Username: username, Password: password}, nil
 }
 
+// Optional returns one key of the entry ref of the tenant, "" where there is none.
+func (r Resolver) Optional(tenant models.TenantID, ref, key string) (string, error) {
+	value, _, err := r.find(tenant, ref, key)
+	return value, err
+}
+
 func (r Resolver) lookup(tenant models.TenantID, ref, key string) (string, error) {
+	value, found, err := r.find(tenant, ref, key)
+	if err == nil && !found {
+		err = fault.Errorf(models.ClassSecret, "the secret %q of this tenant has no %s: put it into the secret store or correct credentialSecretRef", ref, key)
+	}
+	return value, err
+}
+
+func (r Resolver) find(tenant models.TenantID, ref, key string) (value string, found bool, err error) {
 	if r.Secrets.Dir != "" {
 		value, err := readEntry(filepath.Join(r.Secrets.Dir, string(tenant)), filepath.Join(ref, key))
 		switch {
 		case err == nil:
-			return value, nil
+			return value, true, nil
 		case !errors.Is(err, fs.ErrNotExist):
-			return "", fault.Because(fault.Errorf(models.ClassSecret, "the secret %q has no readable %s", ref, key), err)
+			return "", false, fault.Because(fault.Errorf(models.ClassSecret, "the secret %q has no readable %s", ref, key), err)
 		}
 	}
 	if r.Secrets.Env {
 		if value, ok := r.fromEnviron(tenant, ref, key); ok {
-			return value, nil
+			return value, true, nil
 		}
 	}
-	return "", fault.Errorf(models.ClassSecret, "the secret %q of this tenant has no %s: put it into the secret store or correct credentialSecretRef", ref, key)
+	return "", false, nil
 }
 
 // readEntry reads a file below dir. Symbolic links are followed, as Kubernetes mounts need it, but

@@ -81,3 +81,18 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("without the provider: got %v", got)
 	}
 }
+
+func TestOptional(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, string(tenant), "webhook-signing/secret"), "key\n")
+	write(t, filepath.Join(dir, string(tenant), "large/secret"), string(make([]byte, maxValueBytes+1)))
+	r := Resolver{Secrets: task.Secrets{Dir: dir}}
+	for ref, want := range map[string]string{"webhook-signing": "key", "none": ""} {
+		if got, err := r.Optional(tenant, ref, "secret"); got != want || err != nil {
+			t.Errorf("%s: got %q, %v", ref, got, err)
+		}
+	}
+	if _, err := r.Optional(tenant, "large", "secret"); err == nil {
+		t.Error("what is there and cannot be read is not the same as nothing")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/matih/pipeline-service/api/auth"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/models/store"
 )
 
 // VersionView is one immutable version of a pipeline's definition.
@@ -174,7 +175,10 @@ func (s *service) activateVersion(ctx context.Context, in *activateVersionInput)
 		e.Mistakes = mistakes
 		return nil, e
 	}
-	if p, err = r.store.ActivateVersion(ctx, p.ID, v.Number, r.principal.Subject, revision); err != nil {
+	p, err = r.store.ActivateVersion(ctx, p.ID, store.Activation{
+		Number: v.Number, Freshness: definition.FreshnessOf(v.Definition), By: r.principal.Subject, IfRevision: revision,
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &pipelineOutput{Status: http.StatusOK, ETag: etag(p.Revision), Body: viewPipeline(p, false)}, nil

@@ -77,7 +77,9 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			p, err := t.PipelineVersions(ctx, w.pipeline.ID, page)
 			return p.Items, err
 		},
-		"ActivateVersion": func() (any, error) { return t.ActivateVersion(ctx, w.pipeline.ID, 1, "eve", 0) },
+		"ActivateVersion": func() (any, error) {
+			return t.ActivateVersion(ctx, w.pipeline.ID, Activation{Number: 1, By: "eve", IfRevision: 0})
+		},
 		"CreateConnection": func() (any, error) {
 			return t.CreateConnection(ctx, models.Connection{ID: models.NewID(models.PrefixConnection), Name: "landing"})
 		},

@@ -52,10 +52,18 @@ func (t *Tenant) version(ctx context.Context, db bun.IDB, pipelineID string, num
 	return row.model(), notFound("version of the pipeline", err)
 }
 
+// Activation says which version of a pipeline shall be the current one again.
+type Activation struct {
+	Number    int
+	Freshness time.Duration // what its definition promises; see models.Pipeline
+	By        string
+	// IfRevision is the revision the caller has seen; 0 is any.
+	IfRevision int64
+}
+
 // ActivateVersion gives a pipeline that is not archived a new version with the label and definition of an earlier
-// one; everything else of the pipeline stays. ifRevision is the revision the caller has seen; 0 is any.
-// Errors: CodeNotFound, CodePreconditionFailed.
-func (t *Tenant) ActivateVersion(ctx context.Context, pipelineID string, number int, by string, ifRevision int64) (models.Pipeline, error) {
+// one; everything else of the pipeline stays. Errors: CodeNotFound, CodePreconditionFailed.
+func (t *Tenant) ActivateVersion(ctx context.Context, pipelineID string, a Activation) (models.Pipeline, error) {
 	now := time.Now()
 	var updated models.Pipeline
 	err := t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -63,18 +71,22 @@ func (t *Tenant) ActivateVersion(ctx context.Context, pipelineID string, number 
 		if err != nil {
 			return err
 		}
-		if err := row.checkRevision(ifRevision); err != nil {
+		if err := row.checkRevision(a.IfRevision); err != nil {
 			return err
 		}
-		v, err := t.version(ctx, tx, pipelineID, number)
+		v, err := t.version(ctx, tx, pipelineID, a.Number)
 		if err != nil {
+			return err
+		}
+		row.FreshnessMicros = a.Freshness.Microseconds()
+		if err := t.promiseFreshness(ctx, tx, row); err != nil {
 			return err
 		}
 		row.Label, row.Definition = v.Label, string(v.Definition)
 		row.Version++
 		row.Revision++
 		row.UpdatedAt = at(now)
-		if err := t.addVersion(ctx, tx, row, by, now); err != nil {
+		if err := t.addVersion(ctx, tx, row, a.By, now); err != nil {
 			return err
 		}
 		if err := t.savePipeline(ctx, tx, row); err != nil {

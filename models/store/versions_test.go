@@ -58,7 +58,7 @@ func TestActivateVersion(t *testing.T) {
 		})
 		require.NoError(t, err)
 
-		active, err := tenant.ActivateVersion(t.Context(), p.ID, 1, "eve", 2)
+		active, err := tenant.ActivateVersion(t.Context(), p.ID, Activation{Number: 1, By: "eve", IfRevision: 2})
 		require.NoError(t, err)
 		assert.Equal(t, 3, active.Version)
 		assert.EqualValues(t, 3, active.Revision)
@@ -76,14 +76,14 @@ func TestActivateVersion(t *testing.T) {
 		assert.Equal(t, "eve", version.CreatedBy)
 		assertPipelines(t, tenant, PipelineFilter{Tags: []string{"x"}}, []string{p.ID})
 
-		_, err = tenant.ActivateVersion(t.Context(), p.ID, 2, "eve", 2)
+		_, err = tenant.ActivateVersion(t.Context(), p.ID, Activation{Number: 2, By: "eve", IfRevision: 2})
 		assertCode(t, models.CodePreconditionFailed, err)
 		for _, number := range []int{0, 4, -1} {
-			_, err = tenant.ActivateVersion(t.Context(), p.ID, number, "eve", 0)
+			_, err = tenant.ActivateVersion(t.Context(), p.ID, Activation{Number: number, By: "eve", IfRevision: 0})
 			assertCode(t, models.CodeNotFound, err)
 		}
 		require.NoError(t, tenant.ArchivePipeline(t.Context(), p.ID, 0))
-		_, err = tenant.ActivateVersion(t.Context(), p.ID, 1, "eve", 0)
+		_, err = tenant.ActivateVersion(t.Context(), p.ID, Activation{Number: 1, By: "eve", IfRevision: 0})
 		assertCode(t, models.CodeNotFound, err)
 		assert.Equal(t, 3, rowsOf(t, tenant, "pipeline_versions"), "a refused activation leaves nothing")
 	})
@@ -97,7 +97,7 @@ func TestSimultaneousActivationsMakeOneVersionEach(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range numbers {
 			group.Go(func() {
-				active, err := tenant.ActivateVersion(t.Context(), p.ID, 1, "eve", 0)
+				active, err := tenant.ActivateVersion(t.Context(), p.ID, Activation{Number: 1, By: "eve", IfRevision: 0})
 				assert.NoError(t, err)
 				numbers[i] = active.Version
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/lineage"
 	"github.com/matih/pipeline-service/models/store"
 )
 
@@ -46,11 +47,23 @@ func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (con
 	if err := t.PlanExecution(ctx, in.ExecutionID, tasks); err != nil {
 		return contract.Plan{}, err
 	}
+	if err := a.noteDatasets(ctx, t, p); err != nil {
+		return contract.Plan{}, err
+	}
 	planned := toContract(p)
 	if e.RerunOf != "" {
 		err = markReused(ctx, t, e.ID, planned.Tasks)
 	}
 	return planned, err
+}
+
+// noteDatasets keeps what the execution reads and writes by the names its parameters give.
+func (a *Executions) noteDatasets(ctx context.Context, t *store.Tenant, p *plan.Plan) error {
+	connections, err := t.ConnectionsByRef(ctx, lineage.Refs(p.Definition))
+	if err != nil {
+		return err
+	}
+	return t.SetDatasets(ctx, p.Execution.PipelineID, p.Execution.Version, lineage.Datasets(p.Definition, connections))
 }
 
 // markReused marks the tasks of a re-run that do not run; its submission has written down which.

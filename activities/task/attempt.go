@@ -14,6 +14,7 @@ import (
 	"github.com/matih/pipeline-service/activities/failure"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/lineage"
 	"github.com/matih/pipeline-service/models/store"
 	protocol "github.com/matih/pipeline-service/models/task"
 )
@@ -95,7 +96,7 @@ func (t *attemptRun) giveBack(lines []models.LogLine) {
 // succeed writes a task's success down. Until that is done the task has not succeeded: a retry
 // finds what was published and reports it again.
 func (t *attemptRun) succeed(ctx context.Context, output string, result *protocol.Result) (contract.RunTaskResult, error) {
-	t.run.State, t.run.Output = models.TaskSucceeded, output
+	t.run.State, t.run.Output, t.run.Lineage = models.TaskSucceeded, output, lineageOf(t.run.Kind, result)
 	t.count(result.Progress)
 	out := contract.RunTaskResult{Rows: result.RowsOut}
 	if check := result.Check; check != nil {
@@ -154,6 +155,26 @@ func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 func (t *attemptRun) count(p protocol.Progress) {
 	t.run.RowsIn, t.run.RowsOut, t.run.BytesIn, t.run.BytesOut = p.RowsIn, p.RowsOut, p.BytesIn, p.BytesOut
 	t.run.EndedAt = time.Now()
+}
+
+// lineageOf is what is kept of the columns of a step: of a source which there are, of a transformation also what they are made of.
+// Names always marshal.
+func lineageOf(kind models.TaskKind, result *protocol.Result) json.RawMessage {
+	step := result.Lineage
+	if kind == models.TaskSource {
+		step = &lineage.Step{Columns: make([]lineage.Column, len(result.Columns))}
+		for i, c := range result.Columns {
+			step.Columns[i] = lineage.Column{Name: c.Name, Type: c.Type}
+		}
+	}
+	if step == nil {
+		return nil
+	}
+	text, err := json.Marshal(step)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // checkDetail is a check's finding as it is kept with the task. Text always marshals.

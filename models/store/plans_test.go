@@ -93,6 +93,7 @@ var indexes = map[string][]string{
 	"SubmitBackfilled":       {"executions_backfill"},
 	"SubmitExecution":        {"executions_run_slot", "executions_completed", "executions_pipeline_status"},
 	"FinishTask":             {"task_runs_running"},
+	"PipelineDatasets":       {"pipeline_datasets_pipeline"},
 }
 
 // moreCalls are calls like calls, of methods that choose their query by what they are given.

@@ -43,6 +43,14 @@ func (e *Engine) CheckSelect(ctx context.Context, text string) error {
 	return e.prepare(ctx, text)
 }
 
+// ParseTree returns DuckDB's parse tree of a statement as JSON, without what has its default value.
+func (e *Engine) ParseTree(ctx context.Context, text string) ([]byte, error) {
+	var raw string
+	err := e.conn.QueryRowContext(ctx, "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR), skip_default := true, "+
+		"skip_empty := true, skip_null := true) AS VARCHAR)", text).Scan(&raw)
+	return []byte(raw), e.failure(ctx, err)
+}
+
 // prepare binds a statement without running it, so that what is wrong with it is said in terms of
 // the user's own text.
 func (e *Engine) prepare(ctx context.Context, text string) error {

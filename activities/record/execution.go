@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
@@ -21,6 +22,8 @@ type Executions struct {
 	Store *store.Store
 	Plans *plan.Loader
 	Log   *slog.Logger
+	// Events is told when executions start and end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 }
 
 // Prepare pins an execution's plan and writes its tasks down. Repeating it is harmless.
@@ -49,6 +52,9 @@ func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (con
 	}
 	if err := a.noteDatasets(ctx, t, p); err != nil {
 		return contract.Plan{}, err
+	}
+	if e.Status == models.ExecutionQueued {
+		a.Events.ExecutionStarted(e.Tenant, e.ID)
 	}
 	planned := toContract(p)
 	if e.RerunOf != "" {
@@ -133,6 +139,7 @@ func (a *Executions) Finish(ctx context.Context, in contract.FinishInput) (contr
 	if err != nil {
 		return contract.ExecutionResult{}, notThere(err)
 	}
+	a.Events.ExecutionEnded(e)
 	a.Log.InfoContext(ctx, "execution ended", "tenant", in.Tenant, "execution", e.ID, "pipeline", e.PipelineID,
 		"status", e.Status, "reason", e.StatusReason)
 	return contract.ExecutionResult{Status: e.Status, Reason: e.StatusReason, Error: e.Error}, nil

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
@@ -29,6 +30,8 @@ type Maintenance struct {
 	Store  *store.Store
 	Client client.Client
 	Log    *slog.Logger
+	// Events is told when executions end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 	// StagingDir is the root of <tenant>/<execution>/ directories.
 	StagingDir string
 	// StagingRetention is how long staged data outlive their execution.
@@ -97,9 +100,10 @@ func (a *Maintenance) closeRow(ctx context.Context, ref store.ExecutionRef, reas
 	if ref.Status == models.ExecutionCancelling {
 		status, why = models.ExecutionCancelled, nil
 	}
-	_, err := a.Store.ForTenant(ref.Tenant).FinishExecution(ctx, ref.ID,
+	e, err := a.Store.ForTenant(ref.Tenant).FinishExecution(ctx, ref.ID,
 		store.ExecutionEnd{Status: status, Reason: reason, Error: why, At: time.Now()})
 	if err == nil {
+		a.Events.ExecutionEnded(e)
 		result.Closed++
 	}
 	return err

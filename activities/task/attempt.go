@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/lineage"
@@ -28,8 +29,10 @@ const recordTimeout = 20 * time.Second
 // attemptRun is one attempt of a task while it runs.
 type attemptRun struct {
 	tenant    *store.Tenant
+	id        models.TenantID
 	execution string
 	log       *slog.Logger
+	events    *openlineage.Emitter
 	run       models.TaskRun
 	// mask names the columns whose values nobody may see in findings; approve says that the task is a
 	// check whose failure people decide about.
@@ -112,6 +115,7 @@ func (t *attemptRun) succeed(ctx context.Context, output string, result *protoco
 		}
 		return out, err
 	}
+	t.events.TaskEnded(t.id, t.execution, t.run)
 	return out, nil
 }
 
@@ -141,6 +145,8 @@ func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 	defer done()
 	if err := t.tenant.FinishTask(record, t.execution, t.run, lines); err != nil {
 		t.log.WarnContext(ctx, "a task's failure was not recorded", "execution", t.execution, "task", t.run.Name, "error", err)
+	} else {
+		t.events.TaskEnded(t.id, t.execution, t.run)
 	}
 	switch {
 	case cancelled:

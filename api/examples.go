@@ -43,6 +43,7 @@ var (
 		"pipelineId": "pipeline-01khk2x4r7mq1w8t5v9b3c6n0d", "name": "acme-daily-sales", "version": "1.0.0", "definitionVersion": 1,
 		"description": "Sales of every store and day", "tags": ["retail", "daily_sales"], "status": "CREATED",
 		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
+	}`)
 	exampleLineage = json.RawMessage(`{
 		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "definitionVersion": 1,
 		"sources": [{"type": "TABLE", "fqn": "sales.public.raw_transactions", "step": "raw_transactions"}],

@@ -37,8 +37,8 @@ type LineageView struct {
 
 // DatasetView is what a source reads or a sink writes.
 type DatasetView struct {
-	Type lineage.DatasetType `json:"type" enum:"TABLE,FILE,QUERY"`
-	FQN  string              `json:"fqn" doc:"A table's <database>.<schema>.<table>, a file's URI, or <database>.<source> for a query. Parameters have the values of the last execution; before the first they stand as they are written."`
+	Type lineage.DatasetType `json:"type" enum:"TABLE,FILE,TOPIC,QUERY"`
+	FQN  string              `json:"fqn" doc:"A table's <database>.<schema>.<table>, a file's or topic's URI, or <database>.<source> for a query. Parameters have the values of the last execution; before the first they stand as they are written."`
 	Step string              `json:"step" doc:"The source or sink in the definition."`
 }
 

@@ -29,10 +29,11 @@ const (
 // DatasetType is what a data set is.
 type DatasetType string
 
-// The types of data sets. A QUERY is what a source's own query returns: which tables that reads only its database knows.
+// The types of data sets. A TOPIC is one of Kafka. A QUERY is what a source's own query returns: which tables that reads only its database knows.
 const (
 	Table DatasetType = "TABLE"
 	File  DatasetType = "FILE"
+	Topic DatasetType = "TOPIC"
 	Query DatasetType = "QUERY"
 )
 
@@ -41,7 +42,7 @@ type Dataset struct {
 	Step      string      `json:"step"`
 	Direction Direction   `json:"direction"`
 	Type      DatasetType `json:"type"`
-	// FQN is <database>.<schema>.<table>, a file's URI, or <database>.<source> for a query. A sink's URI is the prefix of its
+	// FQN is <database>.<schema>.<table>, a file's or a topic's URI, or <database>.<source> for a query. A sink's URI is the prefix of its
 	// files, a source's ends in its pattern. A ${name} whose value is not known stands in it as it is written.
 	FQN string `json:"fqn"`
 	// Namespace and Name identify it as OpenLineage's naming has it.
@@ -69,6 +70,8 @@ func Datasets(d *definition.Definition, connections map[string]models.Connection
 			set.table(c, s.Connection, s.JDBC.Table)
 		case s.JDBC != nil:
 			set.query(c, s.Connection)
+		case s.Kafka != nil:
+			set.topic(c, s.Connection, s.Kafka.Topic)
 		case s.Storage != nil:
 			pattern := cmp.Or(s.Storage.Pattern, "*")
 			set.files(c, s.Connection, s.Storage.Prefix)
@@ -166,6 +169,15 @@ func (d *Dataset) query(c models.Connection, ref string) {
 	d.FQN = d.Name
 }
 
+func (d *Dataset) topic(c models.Connection, ref, topic string) {
+	brokers := ref
+	if c.Host != "" {
+		brokers = models.KafkaBrokers(c.Host, c.Port)[0]
+	}
+	d.Type, d.Namespace, d.Name = Topic, "kafka://"+brokers, topic
+	d.FQN = d.Namespace + "/" + topic
+}
+
 // files names the files below a prefix, which need not end with a directory's name.
 func (d *Dataset) files(c models.Connection, ref, prefix string) {
 	root := path.Clean("/" + cmp.Or(propertiesOf(c).Path, ref))
@@ -178,10 +190,11 @@ func (d *Dataset) files(c models.Connection, ref, prefix string) {
 var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "{", `\{`, "}", `\}`)
 
 // Keys are what the data set is found by. What two pipelines share has a key in common; whether they really do is for Feeds
-// to say. A query, and a name that holds a parameter, is found by nothing.
+// to say. A query, a topic, which nobody writes, and a
+// name that holds a parameter are found by nothing.
 func (d Dataset) Keys() []string {
 	switch {
-	case d.Type == Query, strings.Contains(d.Name, "${"), strings.Contains(d.Namespace, "${"):
+	case d.Type == Query, d.Type == Topic, strings.Contains(d.Name, "${"), strings.Contains(d.Namespace, "${"):
 		return nil
 	case d.Type == Table:
 		return []string{key(d.Namespace + "/" + d.Name)}

@@ -131,9 +131,10 @@ func TestALargeStepIsBounded(t *testing.T) {
 func datasets(t *testing.T, doc string) []lineage.Dataset {
 	t.Helper()
 	return lineage.Datasets(parse(t, doc), map[string]models.Connection{
-		"db":    {Type: models.ConnectionJDBC, Host: "DB.internal", Database: "sales"},
-		"my":    {Type: models.ConnectionJDBC, Host: "db", Port: 3306, Database: "shop"},
-		"files": {Type: models.ConnectionLocal, Properties: json.RawMessage(`{"path": "/srv/data[1]/"}`)},
+		"db":      {Type: models.ConnectionJDBC, Host: "DB.internal", Database: "sales"},
+		"my":      {Type: models.ConnectionJDBC, Host: "db", Port: 3306, Database: "shop"},
+		"cluster": {Type: models.ConnectionKafka, Host: "b-1:9092,b-2:9092"},
+		"files":   {Type: models.ConnectionLocal, Properties: json.RawMessage(`{"path": "/srv/data[1]/"}`)},
 	})
 }
 
@@ -144,6 +145,7 @@ func TestNames(t *testing.T) {
 			"b": {"type": "jdbc", "connection": "my", "table": "t"},
 			"c": {"type": "jdbc", "connection": "gone", "table": "t"},
 			"d": {"type": "jdbc", "connection": "db", "query": "select 1"},
+			"k": {"type": "kafka", "connection": "cluster", "topic": "events", "format": "json"},
 			"e": {"type": "cloud_storage", "connection": "files", "prefix": "in/x-", "pattern": "*.csv", "format": "csv"}},
 		"sinks": {"out": {"type": "cloud_storage", "connection": "files", "prefix": "out", "input": "a", "format": "json", "compression": "gzip",
 			"mode": "overwrite_partition", "partition_by": ["day"]}}}`)
@@ -156,13 +158,15 @@ func TestNames(t *testing.T) {
 		"b READS TABLE shop.t mysql://db:3306",
 		"c READS TABLE gone.public.t postgres://gone",
 		"d READS QUERY sales.d postgres://db.internal:5432",
+		"k READS TOPIC kafka://b-1:9092/events kafka://b-1:9092",
 		"e READS FILE file:///srv/data[1]/in/x-*.csv file",
 		"out WRITES FILE file:///srv/data[1]/out file",
 	}, got)
-	assert.Equal(t, "/srv/data[1]/outday=value/out-execution-0.json.gz", sets[5].Path)
-	assert.Equal(t, []string{"file:/srv/data[1]/in"}, sets[4].Keys())
-	assert.Equal(t, []string{"file:/srv/data[1]/outday=value", "file:/srv/data[1]", "file:/srv", "file:/"}, sets[5].Keys())
+	assert.Equal(t, "/srv/data[1]/outday=value/out-execution-0.json.gz", sets[6].Path)
+	assert.Equal(t, []string{"file:/srv/data[1]/in"}, sets[5].Keys())
+	assert.Equal(t, []string{"file:/srv/data[1]/outday=value", "file:/srv/data[1]", "file:/srv", "file:/"}, sets[6].Keys())
 	assert.Empty(t, sets[3].Keys())
+	assert.Empty(t, sets[4].Keys())
 }
 
 func TestFeeds(t *testing.T) {

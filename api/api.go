@@ -150,6 +150,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerPipelines()
 	s.registerVersions()
 	s.registerTemplates()
+	s.registerLineage()
 	s.registerExecutions()
 	s.registerReruns()
 	s.registerPriority()

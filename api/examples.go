@@ -44,6 +44,20 @@ var (
 		"description": "Sales of every store and day", "tags": ["retail", "daily_sales"], "status": "CREATED",
 		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
 	}`)
+	exampleLineage = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "definitionVersion": 1,
+		"sources": [{"type": "TABLE", "fqn": "sales.public.raw_transactions", "step": "raw_transactions"}],
+		"sinks": [{"type": "TABLE", "fqn": "analytics.sales.daily_transactions", "step": "warehouse"}],
+		"transformations": [{"name": "clean_transactions", "type": "sql_transform"}],
+		"columns": [{"sink": "analytics.sales.daily_transactions", "column": "amount",
+			"inputs": [{"source": "sales.public.raw_transactions", "column": "amount", "kind": "IDENTITY"}]}],
+		"rows": [{"sink": "analytics.sales.daily_transactions",
+			"inputs": [{"source": "sales.public.raw_transactions", "column": "amount", "kind": "FILTER"}]}],
+		"downstream": [{"pipelineId": "pipeline-01khk2z4c8m6t1v9b3x7n5s2d0", "name": "monthly-report", "depth": 1,
+			"links": [{"from": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "to": "pipeline-01khk2z4c8m6t1v9b3x7n5s2d0",
+				"writes": "analytics.sales.daily_transactions", "reads": "analytics.sales.daily_transactions"}]}],
+		"lastExecuted": "2026-02-12T06:00:00Z"
+	}`)
 	exampleExecute = json.RawMessage(`{
 		"parameters": {"start_date": "2026-02-01", "end_date": "2026-02-12"}, "engine_override": null, "priority": "NORMAL"
 	}`)
@@ -166,6 +180,8 @@ var (
 )
 
 const (
+	exampleLineageDOT = "digraph lineage {\n  rankdir=LR;\n  n0 [shape=cylinder, label=\"sales.public.raw_transactions\"];\n" +
+		"  n1 [shape=box, label=\"clean_transactions\\nsql_transform\"];\n  n0 -> n1;\n}\n"
 	exampleLogText   = "2026-02-12T10:30:07.000Z INFO  clean_transactions started\n"
 	exampleLogEvents = "id: 17\nevent: line\ndata: {\"timestamp\":\"2026-02-12T10:30:07Z\",\"level\":\"INFO\"," +
 		"\"task\":\"clean_transactions\",\"message\":\"started\"}\n\n" +

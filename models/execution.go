@@ -188,6 +188,9 @@ type TaskRun struct {
 	Detail json.RawMessage
 	// Batch is what an incremental source has read. It is written with the task's success and never read back.
 	Batch *Batch
+	// Lineage is what the columns of its output are made of, a lineage.Step as JSON. It is kept once for all executions of a
+	// version, and not read back with the task.
+	Lineage json.RawMessage
 }
 
 // LogLine is one line of an execution's log.

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/matih/pipeline-service/activities/backfill"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/activities/record"
 	"github.com/matih/pipeline-service/activities/schedule"
@@ -60,11 +61,16 @@ type Config struct {
 	LocalRoots          []LocalRoot
 	EgressAllow         []string
 	EgressDeny          []string
+	// OpenLineage says who is told of what executions do.
+	OpenLineage OpenLineage
 	// TaskSlots is how many tasks run at once, WarmProcesses how many processes wait for one.
 	TaskSlots     int
 	WarmProcesses int
 	Limits        protocol.Limits // of one task
 }
+
+// OpenLineage says where OpenLineage events go.
+type OpenLineage = openlineage.Options
 
 // LocalRoot is a directory that local connections may lie in: a tenant's, or with no tenant
 // everybody's.
@@ -77,6 +83,7 @@ type LocalRoot struct {
 type Worker struct {
 	config  Config
 	pool    *task.Pool
+	events  *openlineage.Emitter
 	control worker.Worker
 	tasks   worker.Worker
 }
@@ -97,7 +104,11 @@ func New(c Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{config: c, pool: task.NewPool(c.TaskRunner, c.WarmProcesses, processEnv(c.Secrets), c.Log)}
+	events, err := openlineage.NewEmitter(c.OpenLineage, c.Store, plans, c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("OpenLineage: %w", err)
+	}
+	w := &Worker{config: c, events: events, pool: task.NewPool(c.TaskRunner, c.WarmProcesses, processEnv(c.Secrets), c.Log)}
 	w.control = worker.New(c.Client, contract.QueueControl, worker.Options{
 		MaxConcurrentActivityTaskPollers: 4,
 		WorkerStopTimeout:                10 * time.Second,
@@ -117,17 +128,19 @@ func New(c Config) (*Worker, error) {
 	specs := &task.Specs{Store: c.Store, StagingDir: c.StagingDir, Limits: c.Limits, Secrets: c.Secrets, Access: c.access}
 	notify := &record.Notifications{Store: c.Store, Client: c.Client, Log: c.Log}
 	registerActivities(w.control, w.tasks, activitySet{
-		tasks:        &task.Tasks{Store: c.Store, Plans: plans, Runner: w.pool, Specs: specs, Notifier: notify, Log: c.Log},
-		executions:   &record.Executions{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
+		tasks: &task.Tasks{
+			Store: c.Store, Plans: plans, Runner: w.pool, Specs: specs, Notifier: notify, Log: c.Log, Events: events,
+		},
+		executions:   &record.Executions{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log, Events: events},
 		approvals:    &record.Approvals{Store: c.Store, Plans: plans, Notifications: notify, Log: c.Log},
-		cancels:      &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log},
+		cancels:      &record.Cancellations{Store: c.Store, Client: c.Client, Log: c.Log, Events: events},
 		schedules:    &schedule.Submissions{Store: c.Store, Defaults: c.Submission, Log: c.Log},
 		scheduleSync: &schedule.Sync{Store: c.Store, Client: c.Client, Log: c.Log, Now: time.Now},
 		backfills:    backfills,
 		backfillSync: &backfill.Reconciler{Backfills: backfills, Client: c.Client},
 		notify:       notify,
 		deliveries:   task.NewNotifications(c.Store, plans, w.pool, specs, c.Log),
-		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Notifications: notify, Log: c.Log,
+		maintenance: &record.Maintenance{Store: c.Store, Client: c.Client, Notifications: notify, Log: c.Log, Events: events,
 			StagingDir: c.StagingDir, StagingRetention: c.StagingRetention, QuarantineRetention: c.QuarantineRetention},
 	})
 	return w, nil
@@ -168,6 +181,7 @@ func (w *Worker) Stop() {
 	w.tasks.Stop()
 	w.control.Stop()
 	w.pool.Close()
+	w.events.Close()
 }
 
 func (w *Worker) scheduleMaintenance(ctx context.Context) error {

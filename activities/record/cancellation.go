@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
@@ -27,6 +28,8 @@ type Cancellations struct {
 	Store  *store.Store
 	Client Terminator
 	Log    *slog.Logger
+	// Events is told when executions end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 }
 
 // Closed tells whether an execution has ended, and how. One that is not there has ended.
@@ -82,6 +85,7 @@ func (a *Cancellations) Force(ctx context.Context, in contract.ForceCancelInput)
 	if err != nil {
 		return contract.ExecutionClosedResult{}, notThere(err)
 	}
+	a.Events.ExecutionEnded(e)
 	a.Log.WarnContext(ctx, "execution ended by force", "tenant", in.Tenant, "execution", e.ID, "status", e.Status, "terminated", terminated)
 	return contract.ExecutionClosedResult{Status: e.Status}, nil
 }

@@ -10,9 +10,11 @@ import (
 
 	"github.com/matih/pipeline-service/activities/checks"
 	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/lineage"
 	"github.com/matih/pipeline-service/models/store"
 )
 
@@ -23,6 +25,8 @@ type Executions struct {
 	// Notifications tells webhooks of the end.
 	Notifications *Notifications
 	Log           *slog.Logger
+	// Events is told when executions start and end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 }
 
 // Prepare pins an execution's plan and writes its tasks down. Repeating it is harmless.
@@ -52,6 +56,12 @@ func (a *Executions) Prepare(ctx context.Context, in contract.PrepareInput) (con
 	if err := watch(ctx, t, p); err != nil {
 		return contract.Plan{}, err
 	}
+	if err := a.noteDatasets(ctx, t, p); err != nil {
+		return contract.Plan{}, err
+	}
+	if e.Status == models.ExecutionQueued {
+		a.Events.ExecutionStarted(e.Tenant, e.ID)
+	}
 	planned := toContract(p)
 	if e.RerunOf != "" {
 		err = markReused(ctx, t, e.ID, planned.Tasks)
@@ -77,6 +87,15 @@ func watch(ctx context.Context, t *store.Tenant, p *plan.Plan) error {
 		return nil
 	}
 	return t.Watch(ctx, p.Execution.ID, w)
+}
+
+// noteDatasets keeps what the execution reads and writes by the names its parameters give.
+func (a *Executions) noteDatasets(ctx context.Context, t *store.Tenant, p *plan.Plan) error {
+	connections, err := t.ConnectionsByRef(ctx, lineage.Refs(p.Definition))
+	if err != nil {
+		return err
+	}
+	return t.SetDatasets(ctx, p.Execution.PipelineID, p.Execution.Version, lineage.Datasets(p.Definition, connections))
 }
 
 // markReused marks the tasks of a re-run that do not run; its submission has written down which.
@@ -153,6 +172,7 @@ func (a *Executions) Finish(ctx context.Context, in contract.FinishInput) (contr
 	if err != nil {
 		return contract.ExecutionResult{}, notThere(err)
 	}
+	a.Events.ExecutionEnded(e)
 	if p != nil && len(p.Definition.Orchestration.Notifications) > 0 {
 		a.Notifications.Send(ctx, in.Tenant, e.ID)
 	}

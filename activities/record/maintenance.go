@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/models/store"
 )
 
@@ -22,6 +23,8 @@ type Maintenance struct {
 	Client        client.Client
 	Notifications *Notifications
 	Log           *slog.Logger
+	// Events is told when executions end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 	// StagingDir is the root of <tenant>/<execution>/ directories.
 	StagingDir string
 	// StagingRetention is how long staged data outlive their execution.

@@ -92,9 +92,10 @@ func (a *Maintenance) closeRow(ctx context.Context, ref store.ExecutionRef, reas
 	if ref.Status == models.ExecutionCancelling {
 		status, why = models.ExecutionCancelled, nil
 	}
-	_, err := a.Store.ForTenant(ref.Tenant).FinishExecution(ctx, ref.ID,
+	e, err := a.Store.ForTenant(ref.Tenant).FinishExecution(ctx, ref.ID,
 		store.ExecutionEnd{Status: status, Reason: reason, Error: why, At: time.Now()})
 	if err == nil {
+		a.Events.ExecutionEnded(e)
 		result.Closed++
 	}
 	return err

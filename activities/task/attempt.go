@@ -12,8 +12,10 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
+	"github.com/matih/pipeline-service/models/lineage"
 	"github.com/matih/pipeline-service/models/store"
 	protocol "github.com/matih/pipeline-service/models/task"
 )
@@ -27,8 +29,10 @@ const recordTimeout = 20 * time.Second
 // attemptRun is one attempt of a task while it runs.
 type attemptRun struct {
 	tenant    *store.Tenant
+	id        models.TenantID
 	execution string
 	log       *slog.Logger
+	events    *openlineage.Emitter
 	run       models.TaskRun
 	// mask names the columns whose values nobody may see in findings; approve says that the task is a
 	// check whose failure people decide about.
@@ -95,7 +99,7 @@ func (t *attemptRun) giveBack(lines []models.LogLine) {
 // succeed writes a task's success down. Until that is done the task has not succeeded: a retry
 // finds what was published and reports it again.
 func (t *attemptRun) succeed(ctx context.Context, output string, result *protocol.Result) (contract.RunTaskResult, error) {
-	t.run.State, t.run.Output = models.TaskSucceeded, output
+	t.run.State, t.run.Output, t.run.Lineage = models.TaskSucceeded, output, lineageOf(t.run.Kind, result)
 	t.count(result.Progress)
 	out := contract.RunTaskResult{Rows: result.RowsOut}
 	if check := result.Check; check != nil {
@@ -111,6 +115,7 @@ func (t *attemptRun) succeed(ctx context.Context, output string, result *protoco
 		}
 		return out, err
 	}
+	t.events.TaskEnded(t.id, t.execution, t.run)
 	return out, nil
 }
 
@@ -140,6 +145,8 @@ func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 	defer done()
 	if err := t.tenant.FinishTask(record, t.execution, t.run, lines); err != nil {
 		t.log.WarnContext(ctx, "a task's failure was not recorded", "execution", t.execution, "task", t.run.Name, "error", err)
+	} else {
+		t.events.TaskEnded(t.id, t.execution, t.run)
 	}
 	switch {
 	case cancelled:
@@ -154,6 +161,26 @@ func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 func (t *attemptRun) count(p protocol.Progress) {
 	t.run.RowsIn, t.run.RowsOut, t.run.BytesIn, t.run.BytesOut = p.RowsIn, p.RowsOut, p.BytesIn, p.BytesOut
 	t.run.EndedAt = time.Now()
+}
+
+// lineageOf is what is kept of the columns of a step: of a source which there are, of a transformation also what they are made of.
+// Names always marshal.
+func lineageOf(kind models.TaskKind, result *protocol.Result) json.RawMessage {
+	step := result.Lineage
+	if kind == models.TaskSource {
+		step = &lineage.Step{Columns: make([]lineage.Column, len(result.Columns))}
+		for i, c := range result.Columns {
+			step.Columns[i] = lineage.Column{Name: c.Name, Type: c.Type}
+		}
+	}
+	if step == nil {
+		return nil
+	}
+	text, err := json.Marshal(step)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // checkDetail is a check's finding as it is kept with the task. Text always marshals.

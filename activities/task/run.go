@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/matih/pipeline-service/activities/failure"
+	"github.com/matih/pipeline-service/activities/openlineage"
 	"github.com/matih/pipeline-service/activities/plan"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
@@ -39,6 +40,8 @@ type Tasks struct {
 	// Notifier is told when a first task has started.
 	Notifier Notifier
 	Log      *slog.Logger
+	// Events is told when attempts start and end; nil where nobody wants to know.
+	Events *openlineage.Emitter
 }
 
 // RunTask runs one task of an execution to its end and writes down how it went. Each attempt works
@@ -58,7 +61,7 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 	}
 	attempt := in.Round*p.Definition.Orchestration.RetryPolicy.MaxAttempts + int(activity.GetInfo(ctx).Attempt)
 	t := &attemptRun{
-		tenant: a.Store.ForTenant(in.Tenant), execution: in.ExecutionID, log: a.Log,
+		tenant: a.Store.ForTenant(in.Tenant), execution: in.ExecutionID, id: in.Tenant, log: a.Log, events: a.Events,
 		run:  models.TaskRun{Name: node.Name, Kind: node.Kind, State: models.TaskRunning, Attempts: attempt, StartedAt: time.Now()},
 		mask: p.Definition.Orchestration.Approval.Mask, approve: p.NeedsApproval(node.Name),
 	}
@@ -69,6 +72,7 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 		}
 		return contract.RunTaskResult{}, err
 	}
+	a.Events.TaskStarted(in.Tenant, in.ExecutionID, t.run)
 	if p.Notifies(models.EventStarted) {
 		a.Notifier.Send(ctx, in.Tenant, in.ExecutionID)
 	}

@@ -87,33 +87,38 @@ func (t *Tenant) connection(ctx context.Context, db bun.IDB, id string) (models.
 
 // ConnectionsByRef returns the connections that refs name, by id or name, under the ref; what does
 // not exist is absent.
-func (t *Tenant) ConnectionsByRef(ctx context.Context, refs []string) (map[string]models.Connection, error) {
-	found := make(map[string]models.Connection, len(refs))
-	err := t.read(ctx, func(db bun.IDB) error {
-		if len(refs) == 0 {
-			return nil
-		}
-		var rows []connectionRow
-		err := db.NewSelect().Model(&rows).Where("tenant_id = ?", t.id).
-			Where("id IN (?) OR name IN (?)", bun.List(refs), bun.List(refs)).Scan(ctx)
-		if err != nil {
-			return err
-		}
-		byName := make(map[string]models.Connection, len(rows))
-		byID := make(map[string]models.Connection, len(rows))
-		for _, row := range rows {
-			byName[row.Name], byID[row.ID] = row.model(), row.model()
-		}
-		for _, ref := range refs {
-			if c, ok := byID[ref]; ok {
-				found[ref] = c
-			} else if c, ok := byName[ref]; ok {
-				found[ref] = c
-			}
-		}
-		return nil
+func (t *Tenant) ConnectionsByRef(ctx context.Context, refs []string) (found map[string]models.Connection, err error) {
+	err = t.read(ctx, func(db bun.IDB) error {
+		found, err = t.connectionsByRef(ctx, db, refs)
+		return err
 	})
 	return found, err
+}
+
+func (t *Tenant) connectionsByRef(ctx context.Context, db bun.IDB, refs []string) (map[string]models.Connection, error) {
+	found := make(map[string]models.Connection, len(refs))
+	if len(refs) == 0 {
+		return found, nil
+	}
+	var rows []connectionRow
+	err := db.NewSelect().Model(&rows).Where("tenant_id = ?", t.id).
+		Where("id IN (?) OR name IN (?)", bun.List(refs), bun.List(refs)).Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]models.Connection, len(rows))
+	byID := make(map[string]models.Connection, len(rows))
+	for _, row := range rows {
+		byName[row.Name], byID[row.ID] = row.model(), row.model()
+	}
+	for _, ref := range refs {
+		if c, ok := byID[ref]; ok {
+			found[ref] = c
+		} else if c, ok := byName[ref]; ok {
+			found[ref] = c
+		}
+	}
+	return found, nil
 }
 
 // Connections returns a page of the connections, newest first.

@@ -45,6 +45,7 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 	if err != nil {
 		return models.Pipeline{}, err
 	}
+	d := parsed(p.Definition)
 	var created models.Pipeline
 	err = t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		inserted, err := affected(tx.NewInsert().Model(row).On("CONFLICT DO NOTHING").Exec(ctx))
@@ -62,6 +63,9 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 			return err
 		}
 		if err := t.setTags(ctx, tx, row.ID, p.Tags); err != nil {
+			return err
+		}
+		if err := t.findDatasets(ctx, tx, row.ID, d); err != nil {
 			return err
 		}
 		changes := tally{}
@@ -131,7 +135,7 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 	default:
 		return models.Pipeline{}, models.Errorf(models.CodeInvalidRequest, "a pipeline's status can be set to ACTIVE or PAUSED")
 	}
-	now := time.Now()
+	now, d := time.Now(), parsed(u.Definition)
 	var updated models.Pipeline
 	err := t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := t.lockPipeline(ctx, tx, id)
@@ -176,6 +180,11 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		}
 		if err := t.setTags(ctx, tx, id, u.Tags); err != nil {
 			return err
+		}
+		if u.Definition != nil {
+			if err := t.findDatasets(ctx, tx, id, d); err != nil {
+				return err
+			}
 		}
 		err = t.savePipeline(ctx, tx, row)
 		if failureOf(err) == failureDuplicate {
@@ -228,6 +237,9 @@ func (t *Tenant) ArchivePipeline(ctx context.Context, id string, ifRevision int6
 		row.Revision++
 		row.UpdatedAt = at(now)
 		if err := t.savePipeline(ctx, tx, row); err != nil {
+			return err
+		}
+		if err := t.saveDatasets(ctx, tx, id, nil); err != nil {
 			return err
 		}
 		return t.add(ctx, tx, changes)

@@ -119,6 +119,9 @@ func (t *Tenant) FinishTask(ctx context.Context, id string, run models.TaskRun, 
 		if err := t.insertLogs(ctx, tx, e, lines); err != nil {
 			return err
 		}
+		if err := t.saveLineage(ctx, tx, e, run); err != nil {
+			return err
+		}
 		return t.saveExecution(ctx, tx, e)
 	})
 }

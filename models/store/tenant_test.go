@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/lineage"
 )
 
 // world is one of everything a tenant can have.
@@ -33,6 +34,8 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	var err error
 	w.connection, err = t.CreateConnection(ctx, models.Connection{ID: models.NewID(models.PrefixConnection), Name: "landing"})
 	require.NoError(tb, err)
+	require.NoError(tb, t.SetDatasets(ctx, w.pipeline.ID, 1, []lineage.Dataset{{Step: "raw", Direction: lineage.Reads,
+		Type: lineage.File, Namespace: "file", Name: "/srv/landing/*.csv", Path: "/srv/landing/*.csv"}}))
 	w.execution = submit(tb, t, w.pipeline)
 	plan(tb, t, w.execution.ID, "raw")
 	require.NoError(tb, t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventStarted}}}))
@@ -58,7 +61,8 @@ func newWorld(tb testing.TB, t *Tenant) world {
 func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, error) {
 	page := models.Page{Size: 20}
 	none := func(err error) (any, error) { return nil, err }
-	run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded, Batch: &models.Batch{Source: "raw", Name: w.execution.ID, End: "1"}}
+	run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded, Batch: &models.Batch{Source: "raw", Name: w.execution.ID, End: "1"},
+		Lineage: []byte(`{"columns":[]}`)}
 	return map[string]func() (any, error){
 		"CreatePipeline": func() (any, error) {
 			return t.CreatePipeline(ctx, models.Pipeline{ID: models.NewID(models.PrefixPipeline), Name: "sales"})
@@ -166,6 +170,16 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			_, _, err := t.TakeRequests(ctx, 1, 10, 20, time.Now())
 			return none(err)
 		},
+		"ColumnLineage":    func() (any, error) { return t.ColumnLineage(ctx, w.pipeline.ID, 1) },
+		"LastStarted":      func() (any, error) { return t.LastStarted(ctx, w.pipeline.ID) },
+		"PipelineDatasets": func() (any, error) { return t.PipelineDatasets(ctx, w.pipeline.ID) },
+		"SetDatasets": func() (any, error) {
+			return none(t.SetDatasets(ctx, w.pipeline.ID, 1, []lineage.Dataset{{Step: "stolen"}}))
+		},
+		"Neighbours": func() (any, error) {
+			found, _, err := t.Neighbours(ctx, lineage.Reads, []string{"file:/srv/landing"})
+			return found, err
+		},
 		"OpenApproval": func() (any, error) { return none(t.OpenApproval(ctx, w.approval)) },
 		"StepApproval": func() (any, error) {
 			return none(t.StepApproval(ctx, approved(w.approval, "eve", models.ApprovalApproved)))
@@ -219,6 +233,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			"Approvals": true, "Schedules": true, "ScheduleSynced": true,
 			"BeginAudit": true, "Audit": true, "TakeRequests": true, "Backfills": true, "CompletedDueTimes": true,
 			"Cursor": true, "Batches": true,
+			"ColumnLineage": true, "LastStarted": true, "PipelineDatasets": true, "SetDatasets": true, "Neighbours": true,
 		}
 		for method, call := range calls(t.Context(), thief, w) {
 			got, err := call()
@@ -251,6 +266,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
 		"Alert", "Alerts", "Metrics", "Notifications",
 		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills", "Audit",
+		"ColumnLineage", "LastStarted", "PipelineDatasets", "Neighbours",
 	} {
 		got, err := all[method]()
 		require.NoError(tb, err, method)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
+	"github.com/matih/pipeline-service/models/lineage"
 )
 
 // Spec is all a task process needs to know. Exactly one of Source, Transformation, Check and Sink
@@ -126,6 +127,8 @@ type Result struct {
 	Progress
 	// Columns of the output, where there is one.
 	Columns []Column `json:"columns,omitempty"`
+	// Lineage says what columns of its inputs a transformation's are made of.
+	Lineage *lineage.Step `json:"lineage,omitempty"`
 	// Check is a quality check's finding.
 	Check *CheckResult `json:"check,omitempty"`
 	// Test is a connection test's finding.

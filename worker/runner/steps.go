@@ -7,7 +7,9 @@ import (
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/definition"
 	"github.com/matih/pipeline-service/models/task"
+	"github.com/matih/pipeline-service/worker/runner/duckdb"
 	"github.com/matih/pipeline-service/worker/runner/fault"
+	"github.com/matih/pipeline-service/worker/runner/lineage"
 	"github.com/matih/pipeline-service/worker/runner/quality"
 	"github.com/matih/pipeline-service/worker/runner/sandbox"
 	"github.com/matih/pipeline-service/worker/runner/staging"
@@ -41,8 +43,12 @@ func (j *job) transform(ctx context.Context) (*task.Result, error) {
 		j.out.meter.AddOut(inputs[0].Rows, inputs[0].Bytes)
 		res := j.result()
 		res.PassThrough = true
-		res.Columns, err = j.engine.Describe(ctx, inputs[0].Name)
-		return res, err
+		if res.Columns, err = j.engine.Describe(ctx, inputs[0].Name); err != nil {
+			return nil, err
+		}
+		unchanged := lineage.PassThrough(inputs[0].Name, res.Columns)
+		res.Lineage = &unchanged
+		return res, nil
 	}
 	if err := j.engine.CreateView(ctx, resultView, plan.SQL); err != nil {
 		return nil, err
@@ -53,6 +59,11 @@ func (j *job) transform(ctx context.Context) (*task.Result, error) {
 	}
 	res := j.result()
 	res.Columns = columns
+	if made, err := lineage.Of(ctx, j.engine, plan.SQL, duckdb.InputNames(inputs), columns); err == nil {
+		res.Lineage = &made
+	} else { // the rows are right all the same
+		j.out.Warnf("the lineage of its columns is not known: %s", fault.Of(err).Message)
+	}
 	return res, nil
 }
 

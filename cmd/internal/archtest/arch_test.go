@@ -111,13 +111,14 @@ func TestControlPlaneNeedsNoC(t *testing.T) {
 var mayImport = map[string][]string{
 	"models":               {},
 	"models/definition":    {"models"},
-	"models/task":          {"models", "models/definition"},
+	"models/lineage":       {"models", "models/definition"},
+	"models/task":          {"models", "models/definition", "models/lineage"},
 	"models/contract":      {"models", "models/cron"},
-	"models/store":         {"models"},
+	"models/store":         {"models", "models/definition", "models/lineage"},
 	"workflows":            {"models", "models/contract"},
 	"activities":           {"models"},
 	"worker":               {"workflows", "activities", "models"},
-	"worker/runner":        {"models", "models/definition", "models/task"},
+	"worker/runner":        {"models", "models/definition", "models/lineage", "models/task"},
 	"api":                  {"models"},
 	"cmd/standalone":       {"api", "worker", "models", "cmd/internal"},
 	"cmd/pipeline-service": {"api", "worker", "models", "cmd/internal"},
@@ -130,7 +131,7 @@ var mayImport = map[string][]string{
 // packages: neither may reach the database by way of models.
 func TestImportsPointOneWay(t *testing.T) {
 	single := map[string]bool{"workflows": true, "worker/runner": true, "models/definition": true,
-		"models/task": true, "models/contract": true, "models/store": true}
+		"models/lineage": true, "models/task": true, "models/contract": true, "models/store": true}
 	for path, p := range list(t) {
 		name, ours := local(path)
 		if !ours {

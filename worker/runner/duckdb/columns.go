@@ -17,6 +17,15 @@ func Names(columns []task.Column) []string {
 	return names
 }
 
+// InputNames lists the inputs' names.
+func InputNames(inputs []Input) []string {
+	names := make([]string, len(inputs))
+	for i, in := range inputs {
+		names[i] = in.Name
+	}
+	return names
+}
+
 // Find returns the column that SQL would find under the name.
 func Find(columns []task.Column, name string) (task.Column, bool) {
 	for _, c := range columns {

@@ -31,6 +31,11 @@ type Engine struct {
 	conn *sql.Conn
 	// made are the views and tables of the current task, as DROP wants them.
 	made []string
+	// parsed is the latest statement and its parse tree.
+	parsed struct {
+		text string
+		tree []byte
+	}
 	// hide maps paths of this machine to words that may be shown.
 	hide *strings.Replacer
 }

@@ -16,9 +16,8 @@ import (
 // CheckSelect makes sure that the text is exactly one statement that only returns rows. DuckDB's own
 // parser decides, so that no comment or quoting can hide a second statement.
 func (e *Engine) CheckSelect(ctx context.Context, text string) error {
-	var raw string
-	if err := e.failure(ctx, e.conn.QueryRowContext(ctx,
-		"SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", text).Scan(&raw)); err != nil {
+	raw, err := e.ParseTree(ctx, text)
+	if err != nil {
 		return err
 	}
 	var parsed struct {
@@ -27,7 +26,7 @@ func (e *Engine) CheckSelect(ctx context.Context, text string) error {
 		Message    string            `json:"error_message"`
 		Statements []json.RawMessage `json:"statements"`
 	}
-	if err := json.Unmarshal([]byte(raw), &parsed); err != nil {
+	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return fault.Internal("read the parsed statement", err)
 	}
 	switch {
@@ -41,6 +40,22 @@ func (e *Engine) CheckSelect(ctx context.Context, text string) error {
 		return fault.Errorf(models.ClassSQL, "the SQL must be one SELECT, but it holds %d statements", len(parsed.Statements))
 	}
 	return e.prepare(ctx, text)
+}
+
+// ParseTree returns DuckDB's parse tree of a statement as JSON, without what has its default value. That of the latest statement
+// is kept: a transformation checks its own and then asks for its lineage.
+func (e *Engine) ParseTree(ctx context.Context, text string) ([]byte, error) {
+	if e.parsed.tree != nil && e.parsed.text == text {
+		return e.parsed.tree, nil
+	}
+	var raw string
+	err := e.conn.QueryRowContext(ctx, "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR), skip_default := true, "+
+		"skip_empty := true, skip_null := true) AS VARCHAR)", text).Scan(&raw)
+	if err != nil {
+		return nil, e.failure(ctx, err)
+	}
+	e.parsed.text, e.parsed.tree = text, []byte(raw)
+	return e.parsed.tree, nil
 }
 
 // prepare binds a statement without running it, so that what is wrong with it is said in terms of

@@ -34,6 +34,7 @@ type WorkerOptions struct {
 	LocalRoots          []string // [TENANT=]DIR
 	EgressAllow         []string
 	EgressDeny          []string
+	OpenLineage         worker.OpenLineage
 	TaskSlots           int
 	WarmProcesses       int
 	TaskMemory          boot.Bytes
@@ -82,6 +83,9 @@ func (o *WorkerOptions) AddFlags(flags *pflag.FlagSet) {
 	boot.AliasEnv(flags, "egress-allow", "EGRESS_ALLOW")
 	flags.StringSliceVar(&o.EgressDeny, "egress-deny", nil, "CIDR ranges and hosts that tasks may not reach, whatever is allowed")
 	boot.AliasEnv(flags, "egress-deny", "EGRESS_DENY")
+	flags.StringVar(&o.OpenLineage.URL, "openlineage-url", "", "URL that gets OpenLineage events of executions and their tasks")
+	flags.StringVar(&o.OpenLineage.TokenFile, "openlineage-token-file", "", "file with the bearer token for --openlineage-url")
+	flags.StringVar(&o.OpenLineage.File, "openlineage-file", "", "file that gets OpenLineage events, a line each")
 	flags.IntVar(&o.TaskSlots, "task-slots", max(4, 2*cpus), "tasks that run at once")
 	flags.IntVar(&o.WarmProcesses, "warm-processes", max(2, cpus), "task processes that are started ahead of need")
 	flags.Var(&o.TaskMemory, "task-memory", "memory of a task's engine, beyond which it spills to disk; 0 shares out 60 % of the machine's")
@@ -119,6 +123,7 @@ func (o *WorkerOptions) New(p WorkerParts) (*worker.Worker, error) {
 		LocalRoots:          roots,
 		EgressAllow:         o.EgressAllow,
 		EgressDeny:          o.EgressDeny,
+		OpenLineage:         o.OpenLineage,
 		TaskSlots:           o.TaskSlots,
 		WarmProcesses:       o.WarmProcesses,
 		Limits: task.Limits{

@@ -1,0 +1,4 @@
+package lineage
+
+// IsAggregate reports whether a function counts as an aggregate.
+func IsAggregate(name string) bool { return aggregateFunctions[name] }

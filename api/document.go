@@ -44,6 +44,7 @@ func describe(version string) huma.Config {
 		{Name: "Schedules", Description: "Executions at due times."},
 		{Name: "Backfills", Description: "Executions for the due times of a range."},
 		{Name: "Approvals", Description: "Gates of executions that people decide about."},
+		{Name: "Cost", Description: "What executions and pipelines cost."},
 		{Name: "Monitoring", Description: "What executions did over time, and what is wrong."},
 		{Name: "Workflows", Description: "What runs in Temporal: executions, approvals, cancellations and others."},
 		{Name: "Connections", Description: "How tasks reach databases and files."},

@@ -55,6 +55,7 @@ var statuses = map[models.Code]int{
 	models.CodeAlertResolved:         http.StatusConflict,
 	models.CodeBackfillClosed:        http.StatusConflict,
 	models.CodeBackfillOpen:          http.StatusConflict,
+	models.CodeBudgetExceeded:        http.StatusConflict,
 	models.CodeIdempotencyKeyReused:  http.StatusConflict,
 	models.CodeIdempotencyInProgress: http.StatusConflict,
 	models.CodeConflict:              http.StatusConflict,

@@ -151,6 +151,24 @@ var (
 			{"date": "2026-02-12", "status": "COMPLETED", "durationMs": 275000, "rows": 1234567, "executions": 1}
 		]
 	}`)
+	exampleExecutionCost = json.RawMessage(`{
+		"executionId": "exec-01khk2vq4e8w2n7r5z0y9p6k3m", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "totalCostUsd": 0.48,
+		"breakdown": {"compute": 0.34, "storage": 0.1, "network": 0.04}, "rateVersion": "2026-01", "final": true,
+		"byTask": [
+			{"task": "raw_transactions", "totalCostUsd": 0.32, "breakdown": {"compute": 0.18, "storage": 0.1, "network": 0.04}, "attempts": 2,
+				"cpuSeconds": 310.25, "memoryGbSeconds": 96.5, "peakMemoryBytes": 536870912, "storageGbHours": 13, "networkBytes": 536870912},
+			{"task": "clean_transactions", "totalCostUsd": 0.16, "breakdown": {"compute": 0.16, "storage": 0, "network": 0}, "attempts": 1,
+				"cpuSeconds": 280.5, "memoryGbSeconds": 120.75, "peakMemoryBytes": 1073741824, "storageGbHours": 0, "networkBytes": 0}
+		]
+	}`)
+	examplePipelineCost = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "period": "30d", "totalCostUsd": 14.5,
+		"breakdown": {"compute": 10.2, "storage": 3.1, "network": 1.2}, "costPerExecution": 0.483333, "executions": 30, "trend": "stable",
+		"byTask": [
+			{"task": "raw_transactions", "totalCostUsd": 14.5, "breakdown": {"compute": 10.2, "storage": 3.1, "network": 1.2}, "attempts": 31,
+				"cpuSeconds": 9307.5, "memoryGbSeconds": 2895, "peakMemoryBytes": 536870912, "storageGbHours": 390, "networkBytes": 16106127360}
+		]
+	}`)
 	exampleAcknowledge = json.RawMessage(`{"comment": "the vendor's file was empty; they send it again"}`)
 	exampleAlert       = json.RawMessage(`{
 		"alertId": "alert-01khk4c9z2v7n5x3m8q1w6t0b4", "pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",

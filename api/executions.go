@@ -47,6 +47,7 @@ type SubmittedView struct {
 	Priority            models.Priority        `json:"priority"`
 	DefinitionVersion   int                    `json:"definitionVersion" doc:"The version of the definition it runs."`
 	EstimatedDurationMs int64                  `json:"estimatedDurationMs" doc:"The median of the pipeline's last completed executions on this engine, else a fixed guess."`
+	EstimatedCostUsd    *float64               `json:"estimatedCostUsd,omitempty" doc:"The median of the same executions; missing where no cost of any is known."`
 	SubmittedAt         time.Time              `json:"submittedAt"`
 	RerunOf             string                 `json:"rerunOf,omitempty" doc:"The execution it runs again."`
 }
@@ -70,6 +71,7 @@ type ExecutionView struct {
 	Progress            Progress               `json:"progress"`
 	Metrics             Metrics                `json:"metrics"`
 	EstimatedDurationMs int64                  `json:"estimatedDurationMs"`
+	EstimatedCostUsd    *float64               `json:"estimatedCostUsd,omitempty"`
 	SubmittedBy         string                 `json:"submittedBy"`
 	SubmittedAt         time.Time              `json:"submittedAt"`
 	StartedAt           *time.Time             `json:"startedAt,omitempty" doc:"When the first task started."`
@@ -116,8 +118,8 @@ func (s *service) registerExecutions() {
 		},
 		Scope: auth.ScopeExecute, Load: loadPipeline, Example: exampleExecute, Answer: exampleSubmitted,
 		Codes: []models.Code{
-			models.CodeInvalidParameters, models.CodePipelineRunning, models.CodePipelinePaused, models.CodeQuotaExceeded,
-			models.CodeAirflowNotConfigured,
+			models.CodeInvalidParameters, models.CodePipelineRunning, models.CodePipelinePaused, models.CodeBudgetExceeded,
+			models.CodeQuotaExceeded, models.CodeAirflowNotConfigured,
 		},
 	}, s.execute)
 	register(s, operation{
@@ -146,6 +148,7 @@ func (s *service) registerExecutions() {
 		Codes: []models.Code{models.CodeExecutionClosed},
 	}, s.cancelExecution)
 	s.registerTasks()
+	s.registerCosts()
 }
 
 type executeInput struct {
@@ -225,7 +228,8 @@ func (s *service) submit(ctx context.Context, e models.Execution) (*executeOutpu
 func submitted(e models.Execution) *executeOutput {
 	return &executeOutput{Location: "/v1/pipelines/executions/" + e.ID, Body: SubmittedView{
 		ExecutionID: e.ID, PipelineID: e.PipelineID, Status: e.Status, Engine: e.Engine, Priority: e.Priority, RerunOf: e.RerunOf,
-		DefinitionVersion: e.Version, EstimatedDurationMs: e.EstimatedDuration.Milliseconds(), SubmittedAt: e.SubmittedAt.UTC(),
+		DefinitionVersion: e.Version, EstimatedDurationMs: e.EstimatedDuration.Milliseconds(), EstimatedCostUsd: estimatedCost(e),
+		SubmittedAt: e.SubmittedAt.UTC(),
 	}}
 }
 
@@ -327,8 +331,8 @@ func (s *service) viewExecution(e models.Execution) ExecutionView {
 			RowsProcessed: e.RowsProcessed, BytesProcessed: e.BytesProcessed, ElapsedMs: elapsed(e, s.Now()).Milliseconds(),
 		},
 		ScheduleID: e.ScheduleID, BackfillID: e.BackfillID, ExecutionDate: known(e.ExecutionDate),
-		EstimatedDurationMs: e.EstimatedDuration.Milliseconds(),
-		SubmittedBy:         e.SubmittedBy, SubmittedAt: e.SubmittedAt.UTC(),
+		EstimatedDurationMs: e.EstimatedDuration.Milliseconds(), EstimatedCostUsd: estimatedCost(e),
+		SubmittedBy: e.SubmittedBy, SubmittedAt: e.SubmittedAt.UTC(),
 		StartedAt: known(e.StartedAt), EndedAt: known(e.EndedAt), Error: e.Error,
 	}
 	if parameters := Object(e.Parameters); parameters.given() {

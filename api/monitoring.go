@@ -75,7 +75,7 @@ func (s *service) getMetrics(ctx context.Context, in *metricsInput) (*metricsOut
 		PipelineID: in.PipelineID, Period: in.Period, History: []MetricsDayView{},
 		Metrics: MetricsSumView{
 			ExecutionCount: found.Executions, SuccessRate: found.SuccessRate(), AvgDurationMs: found.MeanDuration().Milliseconds(),
-			TotalRowsProcessed: found.Rows, TotalBytesProcessed: found.Bytes, TotalCostUsd: float64(found.CostMicros) / 1e6,
+			TotalRowsProcessed: found.Rows, TotalBytesProcessed: found.Bytes, TotalCostUsd: usd(found.CostMicros),
 		},
 	}
 	for _, day := range found.Days {

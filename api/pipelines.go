@@ -128,7 +128,7 @@ func (s *service) createPipeline(ctx context.Context, in *createPipelineInput) (
 	p, err := r.store.CreatePipeline(ctx, models.Pipeline{
 		ID: r.newID(models.PrefixPipeline), Tenant: r.tenant, Name: in.Body.Name, Label: in.Body.Version,
 		Description: in.Body.Description, Tags: in.Body.Tags, Definition: doc,
-		Freshness: definition.FreshnessOf(doc), CreatedBy: r.principal.Subject,
+		CreatedBy: r.principal.Subject,
 	})
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func (s *service) updatePipeline(ctx context.Context, in *updatePipelineInput) (
 	}
 	p, err = r.store.UpdatePipeline(ctx, p.ID, store.PipelineUpdate{
 		Name: in.Body.Name, Label: in.Body.Version, Description: in.Body.Description, Tags: in.Body.Tags,
-		Definition: doc, Freshness: definition.FreshnessOf(doc), Status: in.Body.Status, By: r.principal.Subject, IfRevision: revision,
+		Definition: doc, Status: in.Body.Status, By: r.principal.Subject, IfRevision: revision,
 	})
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (s *service) registerReruns() {
 		Scope: auth.ScopeExecute, Load: loadExecution, Example: exampleRerun, Answer: exampleRerunSubmitted,
 		Codes: []models.Code{
 			models.CodeExecutionRunning, models.CodeStagedDataExpired, models.CodePipelineRunning, models.CodePipelinePaused,
-			models.CodeQuotaExceeded, models.CodeAirflowNotConfigured,
+			models.CodeBudgetExceeded, models.CodeQuotaExceeded, models.CodeAirflowNotConfigured,
 		},
 	}, s.rerun)
 }

@@ -124,7 +124,7 @@ func (s *service) registerSchedules() {
 		},
 		Scope: auth.ScopeExecute, Load: loadSchedule, Answer: exampleSubmitted,
 		Codes: []models.Code{
-			models.CodeInvalidParameters, models.CodePipelineRunning, models.CodePipelinePaused, models.CodeQuotaExceeded,
+			models.CodeInvalidParameters, models.CodePipelineRunning, models.CodePipelinePaused, models.CodeBudgetExceeded, models.CodeQuotaExceeded,
 			models.CodeAirflowNotConfigured,
 		},
 	}, s.triggerSchedule)

@@ -91,7 +91,7 @@ var wantScopes = map[string]auth.Scope{
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,
 	"createConnection": auth.ScopeConnections, "listConnections": auth.ScopeRead, "getConnection": auth.ScopeRead,
 	"testConnection": auth.ScopeConnections, "deleteConnection": auth.ScopeConnections,
-	"getMetrics": auth.ScopeRead, "listAlerts": auth.ScopeRead, "acknowledgeAlert": auth.ScopeAlerts,
+	"getExecutionCost": auth.ScopeRead, "getPipelineCost": auth.ScopeRead, "getMetrics": auth.ScopeRead, "listAlerts": auth.ScopeRead, "acknowledgeAlert": auth.ScopeAlerts,
 	"createSchedule": auth.ScopeWrite, "listSchedules": auth.ScopeRead, "getSchedule": auth.ScopeRead,
 	"updateSchedule": auth.ScopeWrite, "deleteSchedule": auth.ScopeWrite, "triggerSchedule": auth.ScopeExecute,
 	"createBackfill": auth.ScopeExecute, "listBackfills": auth.ScopeRead, "getBackfill": auth.ScopeRead,

@@ -176,7 +176,7 @@ func (s *service) activateVersion(ctx context.Context, in *activateVersionInput)
 		return nil, e
 	}
 	p, err = r.store.ActivateVersion(ctx, p.ID, store.Activation{
-		Number: v.Number, Freshness: definition.FreshnessOf(v.Definition), By: r.principal.Subject, IfRevision: revision,
+		Number: v.Number, By: r.principal.Subject, IfRevision: revision,
 	})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ const (
 	CodeAlertResolved         Code = "alert_resolved"
 	CodeBackfillClosed        Code = "backfill_closed"
 	CodeBackfillOpen          Code = "backfill_open"
+	CodeBudgetExceeded        Code = "budget_exceeded"
 	CodeStagedDataExpired     Code = "staged_data_expired"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
 	CodeIdempotencyInProgress Code = "idempotency_in_progress"

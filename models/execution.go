@@ -89,6 +89,8 @@ type Execution struct {
 	LastRun time.Time
 	// EstimatedDuration is the expected time from start to end.
 	EstimatedDuration time.Duration
+	// EstimatedCostMicros is what it is expected to cost, in millionths of a dollar, nil where nothing is known.
+	EstimatedCostMicros *int64
 	// MaxActiveRuns is the definition's limit; submission fails where that many are open.
 	MaxActiveRuns int
 
@@ -191,6 +193,8 @@ type TaskRun struct {
 	// Lineage is what the columns of its output are made of, a lineage.Step as JSON. It is kept once for all executions of a
 	// version, and not read back with the task.
 	Lineage json.RawMessage
+	// Usage is what the attempt used, nil where nobody knows. It is only told, and not read back: see cost.
+	Usage *Usage
 }
 
 // LogLine is one line of an execution's log.

@@ -99,7 +99,8 @@ func (t *attemptRun) giveBack(lines []models.LogLine) {
 // succeed writes a task's success down. Until that is done the task has not succeeded: a retry
 // finds what was published and reports it again.
 func (t *attemptRun) succeed(ctx context.Context, output string, result *protocol.Result) (contract.RunTaskResult, error) {
-	t.run.State, t.run.Output, t.run.Lineage = models.TaskSucceeded, output, lineageOf(t.run.Kind, result)
+	t.run.State, t.run.Output = models.TaskSucceeded, output
+	t.run.Lineage, t.run.Usage = lineageOf(t.run.Kind, result), result.Usage
 	t.count(result.Progress)
 	out := contract.RunTaskResult{Rows: result.RowsOut}
 	if check := result.Check; check != nil {
@@ -124,7 +125,7 @@ func (t *attemptRun) succeed(ctx context.Context, output string, result *protoco
 func (t *attemptRun) fail(ctx context.Context, f *protocol.Failure) error {
 	cancelled := ctx.Err() != nil && f.Class != models.ClassTimeout
 	why := &models.ExecutionError{Task: t.run.Name, Class: f.Class, Message: f.Message}
-	t.run.State, t.run.Error = models.TaskFailed, why
+	t.run.State, t.run.Error, t.run.Usage = models.TaskFailed, why, f.Usage
 	if cancelled {
 		t.run.State, t.run.Error = models.TaskCancelled, nil
 	}

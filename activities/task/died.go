@@ -6,14 +6,33 @@ import (
 	"fmt"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"github.com/matih/pipeline-service/models"
 	protocol "github.com/matih/pipeline-service/models/task"
 )
 
-// died says why a process ended without a result.
-func (p *process) died(ctx context.Context) *protocol.Failure {
+// died says why a process ended without a result, and what its task had used. last is what it told of that last, begun
+// when the task did.
+func (p *process) died(ctx context.Context, last models.Usage, begun time.Time) *protocol.Failure {
 	p.close()
+	f := p.cause(ctx)
+	f.Usage = p.usage(last, begun)
+	return f
+}
+
+// usage is what the task of a process that has ended used. The kernel knows the processor time; what the task held and
+// moved since it last told of that is not known. The kernel's peak of memory says nothing: it begins with that of the worker.
+func (p *process) usage(last models.Usage, begun time.Time) *models.Usage {
+	if p.cmd.ProcessState != nil {
+		cpu := p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+		last.CPUMicros = max(cpu.Microseconds()-p.accounted, last.CPUMicros)
+	}
+	last.WallMicros = time.Since(begun).Microseconds()
+	return &last
+}
+
+func (p *process) cause(ctx context.Context) *protocol.Failure {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &protocol.Failure{Class: models.ClassTimeout, Retry: true,

@@ -39,10 +39,12 @@ type process struct {
 	stderr *tail
 	// scratch is the process's directory for temporary files; empty before its first task.
 	scratch string
-	once    sync.Once
-	exited  chan struct{}
-	ending  atomic.Bool // it was asked to end
-	err     error       // of Wait, once exited is closed
+	// accounted is the processor time, in microseconds, that the tasks it has done have told of.
+	accounted int64
+	once      sync.Once
+	exited    chan struct{}
+	ending    atomic.Bool // it was asked to end
+	err       error       // of Wait, once exited is closed
 }
 
 // start starts a process and returns without waiting until it is ready. It must be called from a
@@ -125,21 +127,28 @@ func (p *process) run(ctx context.Context, spec protocol.Spec, on func(protocol.
 	spec.Scratch = p.scratch
 	stop := context.AfterFunc(ctx, p.end)
 	defer stop()
+	begun := time.Now()
+	var used models.Usage
 	line, err := json.Marshal(spec)
 	if err != nil {
 		return nil, internal("task description: " + err.Error())
 	}
 	if _, err := p.stdin.Write(append(line, '\n')); err != nil {
-		return nil, p.died(ctx)
+		return nil, p.died(ctx, used, begun)
 	}
 	for {
 		m, err := p.receive()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, p.died(ctx)
+			return nil, p.died(ctx, used, begun)
 		case err != nil:
 			return nil, internal(err.Error())
+		case m.Usage != nil:
+			used = *m.Usage
 		case m.Result != nil:
+			if m.Result.Usage != nil {
+				p.accounted += m.Result.Usage.CPUMicros
+			}
 			return m.Result, nil
 		case m.Failure != nil:
 			return nil, m.Failure

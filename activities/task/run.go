@@ -86,7 +86,9 @@ func (a *Tasks) RunTask(ctx context.Context, in contract.RunTaskInput) (contract
 	}
 	output, err := a.Specs.output(spec, result)
 	if err != nil {
-		return contract.RunTaskResult{}, t.fail(ctx, internal(err.Error()))
+		lost := internal(err.Error())
+		lost.Usage = result.Usage
+		return contract.RunTaskResult{}, t.fail(ctx, lost)
 	}
 	t.run.Batch = batchOf(spec, result)
 	return t.succeed(ctx, output, result)

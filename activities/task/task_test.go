@@ -147,6 +147,8 @@ func TestPoolReportsATaskThatTookTooLong(t *testing.T) {
 	_, fail := newPool(t, 0).Run(ctx, transform(t, endless), ignore)
 	require.NotNil(t, fail)
 	assert.Equal(t, models.ClassTimeout, fail.Class)
+	require.NotNil(t, fail.Usage)
+	assert.Greater(t, fail.Usage.CPUMicros, int64(50_000))
 }
 
 func TestPoolReportsAProcessThatWasKilled(t *testing.T) {
@@ -161,6 +163,9 @@ func TestPoolReportsAProcessThatWasKilled(t *testing.T) {
 	assert.Equal(t, models.ClassProcessDied, fail.Class)
 	assert.True(t, fail.Retry)
 	assert.Contains(t, fail.Message, "killed")
+	require.NotNil(t, fail.Usage)
+	assert.Positive(t, fail.Usage.CPUMicros, "the kernel knows, although the process told nothing")
+	assert.Positive(t, fail.Usage.WallMicros)
 }
 
 func TestPoolReportsAMissingProgram(t *testing.T) {
@@ -263,6 +268,18 @@ func TestRunTaskHandsRowsOnAndRecordsThem(t *testing.T) {
 		assert.Equal(t, 1, runs[i].Attempts)
 		assert.False(t, runs[i].EndedAt.Before(runs[i].StartedAt))
 	}
+	used, err := own.ExecutionCost(t.Context(), e.ID, time.Now())
+	require.NoError(t, err)
+	require.Len(t, used.Tasks, 3)
+	for i, name := range []string{"raw", "step", "out"} {
+		assert.Equal(t, name, used.Tasks[i].Name)
+		assert.EqualValues(t, 1, used.Tasks[i].Attempts)
+		assert.Positive(t, used.Tasks[i].CPUMicros)
+		assert.Positive(t, used.Tasks[i].PeakMemoryBytes)
+	}
+	assert.EqualValues(t, len("x\n1\n2\n3\n"), used.Tasks[0].NetworkBytes, "what the source has read")
+	assert.Zero(t, used.Tasks[1].NetworkBytes)
+	assert.EqualValues(t, len("x\n4\n6\n"), used.Tasks[2].NetworkBytes, "what the sink has written")
 	now, err := own.Execution(t.Context(), e.ID)
 	require.NoError(t, err)
 	assert.Equal(t, models.ExecutionRunning, now.Status)
@@ -288,6 +305,10 @@ func TestRunTaskSaysWhyATaskFailed(t *testing.T) {
 	runs, err := own.TaskRuns(t.Context(), e.ID)
 	require.NoError(t, err)
 	assert.Equal(t, models.TaskFailed, runs[1].State)
+	used, err := own.ExecutionCost(t.Context(), e.ID, time.Now())
+	require.NoError(t, err)
+	require.Len(t, used.Tasks, 2, "an attempt that failed counts")
+	assert.Positive(t, used.Tasks[1].CPUMicros)
 	assert.Equal(t, &why, runs[1].Error)
 }
 

@@ -15,6 +15,7 @@ func newAPICommand() *cobra.Command {
 		shared
 		role.APIOptions
 		tenants    role.TenantOptions
+		rates      role.RateOptions
 		submission role.SubmissionOptions
 		stagingDir string
 		address    string
@@ -29,6 +30,9 @@ func newAPICommand() *cobra.Command {
 				if _, err := o.tenants.Apply(p.store); err != nil {
 					return err
 				}
+				if err := o.rates.Apply(p.store); err != nil {
+					return err
+				}
 				defaults, err := o.submission.Defaults()
 				if err != nil {
 					return err
@@ -40,6 +44,7 @@ func newAPICommand() *cobra.Command {
 	o.shared.addFlags(cmd.Flags())
 	o.APIOptions.AddFlags(cmd.Flags())
 	o.tenants.AddFlags(cmd.Flags())
+	o.rates.AddFlags(cmd.Flags())
 	o.submission.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.stagingDir, "staging-dir", "",
 		"the workers' staging directory, if it can be seen from here: re-runs then look whether data are there before they start")

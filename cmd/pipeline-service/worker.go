@@ -16,6 +16,7 @@ func newWorkerCommand() *cobra.Command {
 		shared
 		role.WorkerOptions
 		tenants    role.TenantOptions
+		rates      role.RateOptions
 		submission role.SubmissionOptions
 		health     string
 	}
@@ -37,13 +38,19 @@ drained. Workflows move to the current version with their next step; with --pinn
 			if err != nil {
 				return err
 			}
-			return o.run(ctx, func(p process) error { return work(ctx, p, o.WorkerOptions, o.tenants, defaults, o.health) })
+			return o.run(ctx, func(p process) error {
+				if err := o.rates.Apply(p.store); err != nil {
+					return err
+				}
+				return work(ctx, p, o.WorkerOptions, o.tenants, defaults, o.health)
+			})
 		},
 	}
 	o.shared.addFlags(cmd.Flags())
 	o.WorkerOptions.AddFlags(cmd.Flags())
 	o.AddDeploymentFlags(cmd.Flags())
 	o.tenants.AddFlags(cmd.Flags())
+	o.rates.AddFlags(cmd.Flags())
 	o.submission.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.health, "health-listen", ":8001", "address of /healthz, /readyz and /metrics; port 0 picks one, none with an empty one")
 	return cmd

@@ -82,6 +82,9 @@ func (o *options) startWorker(ctx context.Context, dir *dataDir, b *backends, de
 	if err != nil {
 		return err
 	}
+	if err := o.rates.Apply(b.store); err != nil {
+		return err
+	}
 	settings := o.worker
 	settings.EgressAllow = slices.Concat(settings.EgressAllow, loopback)
 	if settings.StagingDir, err = dir.orIn(settings.StagingDir, "staging"); err != nil {

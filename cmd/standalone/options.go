@@ -23,6 +23,7 @@ type options struct {
 	api        role.APIOptions
 	worker     role.WorkerOptions
 	tenants    role.TenantOptions
+	rates      role.RateOptions
 	submission role.SubmissionOptions
 }
 
@@ -37,6 +38,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	o.api.AddFlags(flags)
 	o.worker.AddFlags(flags)
 	o.tenants.AddFlags(flags)
+	o.rates.AddFlags(flags)
 	o.submission.AddFlags(flags)
 	flags.Lookup("staging-dir").Usage += " (default: staging in the data directory)"
 	flags.Lookup("secrets-dir").Usage += " (default: secrets in the data directory)"

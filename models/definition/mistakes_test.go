@@ -286,6 +286,7 @@ orchestration:
   max_parallel_tasks: 1001
   approval: {timeout: 400d, on_timeout: wait, required: 0, before: [raw, ot], groups: [a, a]}
   sla: {max_duration: 30}
+  budget: {monthly_usd: 0.1234567, on_exceed: stop, monthly_us: 1}
   notifications: [{on: [failed, failure], webhook: "ftp://x"}, {on: []}]
 `, []string{
 		"orchestration.retry_policy.max_attempts: must be between 1 and 100",
@@ -296,6 +297,9 @@ orchestration:
 		`orchestration.approval.on_timeout: "wait" is not allowed; it must be reject or approve`,
 		"orchestration.approval.required: must be between 1 and 100",
 		"orchestration.sla.max_duration: must be text, not a number",
+		`orchestration.budget.monthly_usd: "0.1234567" has more than 6 decimals`,
+		`orchestration.budget.on_exceed: "stop" is not allowed; it must be alert or block`,
+		"orchestration.budget.monthly_us: is not known here; did you mean monthly_usd?",
 		`orchestration.notifications[0].on[1]: "failure" is not allowed; it must be started, completed, failed, cancelled, approval_requested, quality_check_failed or sla_missed; did you mean failed?`,
 		"orchestration.notifications[1].on: must not be empty",
 		"orchestration.notifications[1].webhook: is required",

@@ -13,6 +13,7 @@ type orchestrationDoc struct {
 	Approval         approvalDoc       `json:"approval"`
 	SLA              *slaDoc           `json:"sla"`
 	Notifications    []notificationDoc `json:"notifications"`
+	Budget           *budgetDoc        `json:"budget"`
 }
 
 type retryPolicyDoc struct {
@@ -42,6 +43,11 @@ type notificationDoc struct {
 	Webhook string   `json:"webhook" jsonschema:"required,minLength=1" jsonschema_description:"An http or https URL."`
 }
 
+type budgetDoc struct {
+	MonthlyUSD USD             `json:"monthly_usd" jsonschema:"required" jsonschema_description:"What the executions that end in a calendar month (UTC) may cost together."`
+	OnExceed   models.OnExceed `json:"on_exceed" jsonschema:"enum=alert,enum=block,default=alert" jsonschema_description:"What happens when that is used up: alert tells, block refuses executions, too."`
+}
+
 func (b *builder) orchestration(doc orchestrationDoc, at *path) Orchestration {
 	o := Orchestration{
 		Engine: doc.Engine, DagID: doc.DagID,
@@ -62,6 +68,9 @@ func (b *builder) orchestration(doc orchestrationDoc, at *path) Orchestration {
 	}
 	if doc.SLA != nil {
 		o.SLA = &SLA{MaxDuration: doc.SLA.MaxDuration, Freshness: doc.SLA.Freshness}
+	}
+	if doc.Budget != nil {
+		o.Budget = &Budget{MonthlyUSD: doc.Budget.MonthlyUSD, OnExceed: orElse(doc.Budget.OnExceed, models.ExceedAlert)}
 	}
 	for i, n := range doc.Notifications {
 		b.distinct(n.On, at.at("notifications").item(i).at("on"))

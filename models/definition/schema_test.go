@@ -53,6 +53,7 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		check + "referential, column: x, reference: raw}]", check + "custom_sql, sql: select 1, on_failure: approve}]",
 		"sinks: {out: {type: cloud_storage, connection: c, format: parquet, mode: overwrite_partition, partition_by: [x], compression: zstd}}",
 		"sinks: {out: {type: jdbc, connection: c, table: t, mode: merge_on_key, merge_keys: [x]}}",
+		"orchestration: {budget: {monthly_usd: 12.5, on_exceed: block}}", "orchestration: {budget: {monthly_usd: 1000000}}",
 		"orchestration: {engine: airflow, dag_id: x, sla: {freshness: 1h}, notifications: [{on: [failed], webhook: \"${HOOK}\"}], approval: {before: [out], mask: [x], groups: [g], required: 2}}",
 	}
 	for _, text := range good {
@@ -80,6 +81,8 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		"sinks: {out: {type: cloud_storage, connection: c, format: csv, mode: merge_on_key}}", "sinks: {out: {type: jdbc, connection: c}}", "sinks: {out: {type: jdbc, connection: c, table: t, merge_keys: []}}",
 		"orchestration: {engine: x}", "orchestration: {max_active_runs: 0}", "orchestration: {timeout: ''}", "orchestration: {retry_policy: {max_attempts: 101}}", "orchestration: null",
 		"orchestration: {notifications: [{on: [x], webhook: y}]}", "orchestration: {approval: {groups: [1]}}", "parameters: [{name: a, type: text}]", "parameters: [{name: a-b, type: string}]",
+		"orchestration: {budget: {}}", "orchestration: {budget: {monthly_usd: 0}}", "orchestration: {budget: {monthly_usd: -1}}",
+		"orchestration: {budget: {monthly_usd: '5'}}", "orchestration: {budget: {monthly_usd: 5, on_exceed: stop}}", "orchestration: {budget: {monthly_usd: 1000001}}",
 		"parameters: [{name: a, type: string, default: [x]}]", "parameters: [{type: string}]",
 	}
 	for _, text := range bad {

@@ -362,6 +362,7 @@ type Orchestration struct {
 	Approval         Approval       `json:"approval"`
 	SLA              *SLA           `json:"sla,omitempty"`
 	Notifications    []Notification `json:"notifications,omitempty"`
+	Budget           *Budget        `json:"budget,omitempty"`
 }
 
 // RetryPolicy says how often and when a task that failed is tried again.

@@ -127,6 +127,39 @@ func BenchmarkMetrics(b *testing.B) {
 	}
 }
 
+// BenchmarkCostSummary measures the cost of 90 days of a pipeline of 20 tasks that ended something in every hour of them.
+func BenchmarkCostSummary(b *testing.B) {
+	for _, database := range databases {
+		b.Run(database.name, func(b *testing.B) {
+			s := open(b, database.dsn(b))
+			tenant := s.newTenant()
+			p := newPipeline(b, tenant)
+			db, unlock, err := s.migrating(b.Context())
+			require.NoError(b, err)
+			const series = `WITH RECURSIVE hours (h) AS (SELECT 0 UNION ALL SELECT h + 1 FROM hours WHERE h + 1 < 2200),
+				tasks (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM tasks WHERE n < 20)`
+			for _, statement := range []string{
+				`INSERT INTO pipeline_hours ` + series + `
+					SELECT ?0, ?1, ?2 - h, 1, 1, 1, 300000000, 1000, 10000, 600, 'COMPLETED', (?2 - h) * 3600000000 FROM hours`,
+				`INSERT INTO task_costs ` + series + `
+					SELECT ?0, ?1, 1, ?2 - h, 'task_' || CAST(n AS TEXT), 1, 10, 10, 10, 1000000, 1000000, 1000000, 1000000, 1000000 FROM hours, tasks`,
+				`INSERT INTO task_costs SELECT tenant_id, pipeline_id, 24, hour / 24 * 24, task, SUM(attempts), SUM(compute_micros), SUM(storage_micros),
+					SUM(network_micros), SUM(cpu_micros), SUM(memory_byte_seconds), SUM(storage_byte_hours), SUM(network_bytes), MAX(peak_memory_bytes)
+					FROM task_costs WHERE tenant_id = ?0 GROUP BY tenant_id, pipeline_id, hour / 24, task`,
+			} {
+				_, err := db.NewRaw(statement, tenant.id, p.ID, hourOf(time.Now())).Exec(b.Context())
+				require.NoError(b, err)
+			}
+			require.NoError(b, unlock())
+			for b.Loop() {
+				c, err := tenant.CostSummary(b.Context(), p.ID, time.Now(), 90*24*time.Hour)
+				require.NoError(b, err)
+				require.EqualValues(b, 2161*600, c.Total())
+			}
+		})
+	}
+}
+
 // BenchmarkTask measures what each task of an execution costs: a start and an end with five log lines.
 func BenchmarkTask(b *testing.B) {
 	for _, database := range databases {

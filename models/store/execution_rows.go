@@ -37,6 +37,9 @@ type executionRow struct {
 	BackfillID      string
 	BackfillAttempt int
 
+	// EstimatedCostMicros is nil where nothing is known.
+	EstimatedCostMicros *int64
+
 	TotalTasks     int
 	CompletedTasks int
 	CurrentTask    string
@@ -67,7 +70,7 @@ func (r *executionRow) model() models.Execution {
 		ID: r.ID, Tenant: r.TenantID, PipelineID: r.PipelineID, PipelineName: r.PipelineName, Version: r.Version,
 		Status: r.Status, StatusReason: r.StatusReason, Engine: r.Engine, Priority: r.Priority, Trigger: r.TriggerType,
 		Parameters: rawJSON(r.Parameters), ExecutionDate: r.ExecutionDate.Time, LastRun: r.LastRun.Time,
-		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, MaxActiveRuns: r.MaxActiveRuns, RerunOf: r.RerunOf,
+		EstimatedDuration: time.Duration(r.EstimatedMicros) * time.Microsecond, EstimatedCostMicros: r.EstimatedCostMicros, MaxActiveRuns: r.MaxActiveRuns, RerunOf: r.RerunOf,
 		ScheduleID: r.ScheduleID, BackfillID: r.BackfillID, BackfillAttempt: r.BackfillAttempt,
 		TotalTasks: r.TotalTasks, CompletedTasks: r.CompletedTasks, CurrentTask: r.CurrentTask,
 		RowsProcessed: r.RowsProcessed, BytesProcessed: r.BytesProcessed, Error: unmarshalError(r.Error),

@@ -163,7 +163,8 @@ var mutable = []string{
 // its log until the transaction ends. The statements after it see all that those before it did.
 func (t *Tenant) lockExecution(ctx context.Context, tx bun.Tx, id string) (*executionRow, error) {
 	row := new(executionRow)
-	q := tx.NewSelect().Model(row).Column("id", "pipeline_id", "version", "status", "engine", "rerun_of", "sla_micros", "sla_due", "notify").Column(mutable...).
+	q := tx.NewSelect().Model(row).
+		Column("id", "pipeline_id", "version", "status", "engine", "rerun_of", "sla_micros", "sla_due", "notify", "ended_at").Column(mutable...).
 		Where("tenant_id = ? AND id = ?", t.id, id)
 	if err := locking(tx, q).Scan(ctx); err != nil {
 		return nil, notFound("execution", err)

@@ -25,7 +25,7 @@ type ExecutionEnd struct {
 // that never ran become SKIPPED; those that still run become CANCELLED, but for the one that end.Error
 // names, which becomes FAILED. Approvals it waits for become CANCELLED. The cursors of its incremental sources move, or
 // their batches stay pending. The run slot is free from then on. Alerts are opened and resolved as the end gives reason
-// to. Error: CodeNotFound.
+// to. What its tasks used is charged. Error: CodeNotFound.
 func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEnd) (models.Execution, error) {
 	if !end.Status.Terminal() {
 		return models.Execution{}, fmt.Errorf("store: %s is not the end of an execution", end.Status)
@@ -82,7 +82,7 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 		if err := t.notifyEnd(ctx, tx, row, end); err != nil {
 			return err
 		}
-		if err := t.sumUp(ctx, tx, row); err != nil {
+		if err := t.settle(ctx, tx, row, changes); err != nil {
 			return err
 		}
 		if finished, err = t.execution(ctx, tx, id); err != nil {
@@ -91,6 +91,26 @@ func (t *Tenant) FinishExecution(ctx context.Context, id string, end ExecutionEn
 		return t.add(ctx, tx, changes)
 	})
 	return finished, err
+}
+
+// settle adds an execution that has ended to its hour, with what it cost, and compares that with budgets. The hours'
+// locks come late, because other executions wait for them.
+func (t *Tenant) settle(ctx context.Context, tx bun.Tx, row *executionRow, changes tally) error {
+	micros, err := t.charge(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	if err := t.sumUp(ctx, tx, row); err != nil {
+		return err
+	}
+	if micros != 0 {
+		if err := t.addCost(ctx, tx, row.PipelineID, row.EndedAt.Time, micros); err != nil {
+			return err
+		}
+	}
+	judged, err := t.judgeBudgets(ctx, tx, row)
+	changes.merge(judged)
+	return err
 }
 
 // endTasks gives every task of an execution that ends an end of its own.

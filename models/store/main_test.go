@@ -118,6 +118,27 @@ func checkInvariants(t *testing.T, s *Store) {
 			FULL JOIN (SELECT * FROM counts WHERE kind = 'backfill' AND n <> 0) AS c
 				ON c.tenant_id = real.tenant_id AND c.scope = real.scope AND c.status = real.status
 			WHERE c.n IS NULL OR real.n IS NULL OR c.n <> real.n`,
+		"costs of executions, of tasks and by the hour": `
+			SELECT COUNT(*) FROM (
+				SELECT e.tenant_id, e.pipeline_id, e.ended_at / 3600000000 AS hour, SUM(c.compute_micros + c.storage_micros + c.network_micros) AS micros
+				FROM executions AS e JOIN execution_costs AS c ON c.tenant_id = e.tenant_id AND c.execution_id = e.id
+				GROUP BY e.tenant_id, e.pipeline_id, e.ended_at / 3600000000
+			) AS real
+			FULL JOIN (SELECT * FROM pipeline_hours WHERE pipeline_id <> '' AND cost_micros <> 0) AS h
+				ON h.tenant_id = real.tenant_id AND h.pipeline_id = real.pipeline_id AND h.hour = real.hour
+			FULL JOIN (
+				SELECT tenant_id, pipeline_id, hour, SUM(compute_micros + storage_micros + network_micros) AS micros
+				FROM task_costs WHERE hours = 1 GROUP BY tenant_id, pipeline_id, hour
+			) AS t ON t.tenant_id = real.tenant_id AND t.pipeline_id = real.pipeline_id AND t.hour = real.hour
+			WHERE COALESCE(real.micros, 0) <> COALESCE(h.cost_micros, 0) OR COALESCE(real.micros, 0) <> COALESCE(t.micros, 0)`,
+		"costs by the hour and by the day": `
+			SELECT COUNT(*) FROM (
+				SELECT tenant_id, pipeline_id, task, hour / 24 AS day, SUM(compute_micros) AS compute, SUM(attempts) AS attempts, MAX(peak_memory_bytes) AS peak
+				FROM task_costs WHERE hours = 1 GROUP BY tenant_id, pipeline_id, task, hour / 24
+			) AS h
+			FULL JOIN (SELECT * FROM task_costs WHERE hours = 24) AS d
+				ON d.tenant_id = h.tenant_id AND d.pipeline_id = h.pipeline_id AND d.task = h.task AND d.hour / 24 = h.day
+			WHERE d.attempts IS NULL OR h.attempts IS NULL OR d.attempts <> h.attempts OR d.compute_micros <> h.compute OR d.peak_memory_bytes <> h.peak`,
 		"executions that await approvals": `
 			SELECT COUNT(*) FROM executions AS e WHERE e.status IN ('QUEUED', 'RUNNING', 'AWAITING_APPROVAL', 'COMPLETED', 'FAILED', 'CANCELLED')
 				AND (e.status = 'AWAITING_APPROVAL') <> EXISTS (

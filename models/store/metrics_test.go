@@ -1,13 +1,11 @@
 package store
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
 )
@@ -64,27 +62,6 @@ func TestMetricsSumUpWhatEnded(t *testing.T) {
 		assert.Empty(t, got)
 		assert.Zero(t, got.SuccessRate())
 		assert.Zero(t, got.MeanDuration())
-	})
-}
-
-func TestCostsAreAddedToTheHourOfTheEnd(t *testing.T) {
-	forEachDatabase(t, func(t *testing.T, s *Store) {
-		ctx, tenant := t.Context(), s.newTenant()
-		p := newPipeline(t, tenant)
-		end := time.Date(2026, 3, 2, 10, 30, 0, 0, time.UTC)
-		ran(t, tenant, p, models.ExecutionCompleted, end, time.Second)
-		for _, micros := range []int64{3_450_000, 1, -1} {
-			require.NoError(t, s.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-				return tenant.addCost(ctx, tx, p.ID, end, micros)
-			}))
-		}
-		for _, pipeline := range []string{p.ID, ""} {
-			got, err := tenant.Metrics(ctx, pipeline, end)
-			require.NoError(t, err)
-			assert.EqualValues(t, 3_450_000, got.CostMicros)
-			assert.EqualValues(t, 1, got.Executions)
-			assert.Equal(t, models.ExecutionCompleted, got.Days[0].Status)
-		}
 	})
 }
 

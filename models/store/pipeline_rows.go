@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/definition"
 )
 
 // livePipelines are the statuses of pipelines that are not archived.
@@ -34,6 +35,8 @@ type pipelineRow struct {
 	FreshnessMicros int64   // how old its last good run may be; 0 is any age
 	ActiveSince     instant // zero before it was ACTIVE
 	FreshUntil      instant // zero while it is not ACTIVE or promises nothing, and once it was told that it is stale
+	BudgetMicros    int64   // what its executions may cost in a month; 0 is no budget
+	BudgetBlocks    bool
 
 	Definition string `bun:",scanonly"` // of the current versionRow
 }
@@ -64,8 +67,15 @@ func newPipelineRow(p models.Pipeline) (*pipelineRow, error) {
 		TenantID: p.Tenant, ID: p.ID, Name: p.Name, Label: p.Label, Description: p.Description, Tags: tags,
 		Status: p.Status, Version: p.Version, Revision: p.Revision,
 		CreatedBy: p.CreatedBy, CreatedAt: at(p.CreatedAt), UpdatedAt: at(p.UpdatedAt),
-		FreshnessMicros: p.Freshness.Microseconds(), Definition: string(p.Definition),
+		Definition: string(p.Definition),
 	}, err
+}
+
+// promise takes over what the definition promises: how old the last good run may be, and what all may cost.
+func (r *pipelineRow) promise() {
+	doc := []byte(r.Definition)
+	r.FreshnessMicros = definition.FreshnessOf(doc).Microseconds()
+	r.takeBudget(definition.BudgetOf(doc))
 }
 
 func (r *pipelineRow) model() models.Pipeline {

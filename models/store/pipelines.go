@@ -26,7 +26,6 @@ type PipelineUpdate struct {
 	Description string
 	Tags        []string
 	Definition  json.RawMessage       // nil repeats the current one
-	Freshness   time.Duration         // what Definition promises; see models.Pipeline
 	Status      models.PipelineStatus // ACTIVE or PAUSED; "" keeps it
 	By          string
 	// IfRevision is the revision the caller has seen; 0 is any.
@@ -45,6 +44,7 @@ func (t *Tenant) CreatePipeline(ctx context.Context, p models.Pipeline) (models.
 	if err != nil {
 		return models.Pipeline{}, err
 	}
+	row.promise()
 	d := parsed(p.Definition)
 	var created models.Pipeline
 	err = t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -145,14 +145,12 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 		if err := row.checkRevision(u.IfRevision); err != nil {
 			return err
 		}
-		if u.Definition != nil {
-			row.FreshnessMicros = u.Freshness.Microseconds()
-		}
 		if row.Definition = string(u.Definition); u.Definition == nil {
 			if row.Definition, err = t.definition(ctx, tx, id, row.Version); err != nil {
 				return err
 			}
 		}
+		row.promise()
 		changes := tally{}
 		if u.Status != "" {
 			changes.pipeline(row.Status, -1)
@@ -202,7 +200,7 @@ func (t *Tenant) UpdatePipeline(ctx context.Context, id string, u PipelineUpdate
 func (t *Tenant) savePipeline(ctx context.Context, tx bun.Tx, row *pipelineRow) error {
 	_, err := tx.NewUpdate().Model(row).
 		Column("name", "label", "description", "tags", "status", "version", "revision", "updated_at").
-		Column("freshness_micros", "active_since", "fresh_until").
+		Column("freshness_micros", "active_since", "fresh_until", "budget_micros", "budget_blocks").
 		Where("tenant_id = ? AND id = ?", t.id, row.ID).Exec(ctx)
 	return err
 }

@@ -132,7 +132,7 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		},
 		"Notifications of all": func() (any, error) { return t.store.Notifications(ctx, time.Now().Add(time.Hour), 10) },
 		"TellStale": func() (any, error) {
-			u := PipelineUpdate{Definition: []byte(`{}`), Freshness: time.Second}
+			u := PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"1s"}}}`)}
 			if _, err := t.UpdatePipeline(ctx, w.pipeline.ID, u); err != nil {
 				return nil, err
 			}
@@ -141,7 +141,15 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		"Remind": func() (any, error) {
 			return nil, t.StepApproval(ctx, ApprovalStep{ID: w.approval.ID, Action: models.ActionReminded, Status: models.ApprovalPending})
 		},
+		"SubmitExecution within budgets": func() (any, error) {
+			t.store.Budgets = map[models.TenantID]models.Budget{t.id: {MonthlyMicros: 1, OnExceed: models.ExceedBlock}}
+			return t.SubmitExecution(ctx, execution(w.pipeline))
+		},
 		"FinishExecution as good": func() (any, error) {
+			run := models.TaskRun{Name: "raw", Attempts: 1, State: models.TaskSucceeded, Usage: &models.Usage{CPUMicros: 1}}
+			if err := t.FinishTask(ctx, w.execution.ID, run, nil); err != nil {
+				return nil, err
+			}
 			return t.FinishExecution(ctx, w.execution.ID, ExecutionEnd{Status: models.ExecutionCompleted})
 		},
 		"Pipelines by name": func() (any, error) {

@@ -33,6 +33,9 @@ type Store struct {
 	// is first used.
 	Quotas       Quotas
 	TenantQuotas map[models.TenantID]Quotas
+	// Budgets are those of single tenants, Pricing is what costs are computed with. Both may be changed like Quotas.
+	Budgets map[models.TenantID]models.Budget
+	Pricing Pricing
 
 	// reader and writer are the same pool on PostgreSQL. On SQLite, which has one writer at a time, the
 	// writer is a single connection: transactions queue in this process instead of failing as busy.

@@ -22,11 +22,11 @@ type runSlot struct {
 }
 
 // SubmitExecution stores e, whose ID the caller has made, as QUEUED, and fills in PipelineName, LastRun,
-// EstimatedDuration (where the pipeline has COMPLETED executions on that engine) and, where it is 0, Version.
+// EstimatedDuration and EstimatedCostMicros (where the pipeline has COMPLETED executions on that engine) and, where it is 0, Version.
 // An execution with that ID already is returned as it is, so that a request may be repeated. A
 // pipeline that is CREATED becomes ACTIVE.
 //
-// Errors: CodeNotFound (archived pipelines, too), CodePipelinePaused, CodePipelineRunning with the IDs of
+// Errors: CodeNotFound (archived pipelines, too), CodePipelinePaused, CodeBudgetExceeded, CodePipelineRunning with the IDs of
 // the open executions where e.MaxActiveRuns are open, CodeQuotaExceeded.
 func (t *Tenant) SubmitExecution(ctx context.Context, e models.Execution) (models.Execution, error) {
 	return t.submit(ctx, e, func(context.Context, bun.Tx, *executionRow) error { return nil })
@@ -76,6 +76,9 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 	if err != nil {
 		return err
 	}
+	if err := t.checkBudgets(ctx, tx, p, row.SubmittedAt.Time); err != nil {
+		return err
+	}
 	row.PipelineName = p.Name
 	if row.Version == 0 {
 		row.Version = p.Version
@@ -94,11 +97,11 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 	return nil
 }
 
-// estimate fills in LastRun and EstimatedMicros from the pipeline's history. A re-run stands for the same
+// estimate fills in LastRun, EstimatedMicros and EstimatedCostMicros from the pipeline's history. A re-run stands for the same
 // time as what it runs again, so it keeps that one's LastRun.
 func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) error {
 	completed := func(rows *[]executionRow) *bun.SelectQuery {
-		return tx.NewSelect().Model(rows).Column("started_at", "ended_at").
+		return tx.NewSelect().Model(rows).Column("id", "started_at", "ended_at").
 			Where("tenant_id = ? AND pipeline_id = ? AND status = 'COMPLETED'", t.id, row.PipelineID).OrderExpr("id DESC")
 	}
 	var last, alike []executionRow
@@ -112,12 +115,12 @@ func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) err
 	if err != nil || len(alike) == 0 {
 		return err
 	}
-	micros := make([]int64, len(alike))
+	micros, ids := make([]int64, len(alike)), make([]string, len(alike))
 	for i, e := range alike {
-		micros[i] = e.EndedAt.Sub(e.StartedAt.Time).Microseconds()
+		micros[i], ids[i] = e.EndedAt.Sub(e.StartedAt.Time).Microseconds(), e.ID
 	}
 	row.EstimatedMicros = median(micros)
-	return nil
+	return t.estimateCost(ctx, tx, row, ids)
 }
 
 func median(values []int64) int64 {

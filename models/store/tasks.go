@@ -85,15 +85,24 @@ func (t *Tenant) StartTask(ctx context.Context, id string, run models.TaskRun) e
 // FinishTask records how attempt run.Attempts of a task ended, with its log lines and what it read of an incremental source. The execution's completed
 // tasks and its rows and bytes processed (what its sources read: RowsIn and BytesIn) follow. Recording the same end again
 // changes nothing; an attempt older than the last one is CodeConflict. Other errors: CodeNotFound,
-// CodeExecutionClosed.
+// CodeExecutionClosed. What the attempt used (run.Usage) counts even where its end does not.
 func (t *Tenant) FinishTask(ctx context.Context, id string, run models.TaskRun, lines []models.LogLine) error {
 	if !ended(run.State) {
 		return fmt.Errorf("store: %s is not the end of a task", run.State)
 	}
-	return t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		e, err := t.lockOpenExecution(ctx, tx, id)
+	var late error
+	err := t.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		late = nil
+		e, err := t.lockExecution(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if err := t.meter(ctx, tx, e, run); err != nil {
+			return err
+		}
+		if e.Status.Terminal() {
+			late = executionClosed(e.Status)
+			return nil
 		}
 		old, err := t.task(ctx, tx, id, run.Name)
 		if err != nil {
@@ -101,7 +110,8 @@ func (t *Tenant) FinishTask(ctx context.Context, id string, run models.TaskRun, 
 		}
 		switch {
 		case run.Attempts < old.Attempts:
-			return outdated(run, old)
+			late = outdated(run, old)
+			return nil
 		case run.Attempts == old.Attempts && ended(old.State):
 			return nil
 		}
@@ -124,6 +134,10 @@ func (t *Tenant) FinishTask(ctx context.Context, id string, run models.TaskRun, 
 		}
 		return t.saveExecution(ctx, tx, e)
 	})
+	if err == nil {
+		err = late
+	}
+	return err
 }
 
 // TaskRuns returns the tasks of an execution in the order of its plan; none before it is planned.

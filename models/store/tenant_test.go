@@ -108,7 +108,9 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			p, err := t.Alerts(ctx, AlertFilter{PipelineID: w.pipeline.ID}, page)
 			return p.Items, err
 		},
-		"Metrics": func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
+		"ExecutionCost": func() (any, error) { return t.ExecutionCost(ctx, w.execution.ID, time.Now()) },
+		"CostSummary":   func() (any, error) { return t.CostSummary(ctx, w.pipeline.ID, time.Now(), 90*24*time.Hour) },
+		"Metrics":       func() (any, error) { return t.Metrics(ctx, w.pipeline.ID, time.Now()) },
 		"Watch": func() (any, error) {
 			return none(t.Watch(ctx, w.execution.ID, Watch{MaxDuration: time.Hour, Notify: [][]models.Event{{models.EventFailed}}}))
 		},
@@ -264,7 +266,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
 		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
-		"Alert", "Alerts", "Metrics", "Notifications",
+		"Alert", "Alerts", "Metrics", "CostSummary", "Notifications",
 		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills", "Audit",
 		"ColumnLineage", "LastStarted", "PipelineDatasets", "Neighbours",
 	} {

@@ -162,7 +162,7 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 		assert.Zero(t, tell(50*time.Hour))
 		assert.Equal(t, 1, tell(52*time.Hour))
 
-		update(PipelineUpdate{Definition: []byte(`{}`), Freshness: 3 * day, Status: models.PipelinePaused})
+		update(PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"3d"}}}`), Status: models.PipelinePaused})
 		assert.Zero(t, tell(200*day), "one that is PAUSED promises nothing")
 		update(PipelineUpdate{Status: models.PipelineActive})
 		assert.Zero(t, tell(98*time.Hour))
@@ -170,7 +170,7 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 		assert.EqualValues(t, 2, openAlerts(t, tenant, p.ID)[models.AlertFreshness].Count)
 		update(PipelineUpdate{Definition: []byte(`{}`)})
 		assert.Zero(t, tell(200*day), "the promise was withdrawn")
-		update(PipelineUpdate{Definition: []byte(`{}`), Freshness: day})
+		update(PipelineUpdate{Definition: []byte(`{"orchestration":{"sla":{"freshness":"1d"}}}`)})
 		require.NoError(t, tenant.ArchivePipeline(ctx, p.ID, 0))
 		assert.Zero(t, tell(200*day))
 	})

@@ -54,9 +54,8 @@ func (t *Tenant) version(ctx context.Context, db bun.IDB, pipelineID string, num
 
 // Activation says which version of a pipeline shall be the current one again.
 type Activation struct {
-	Number    int
-	Freshness time.Duration // what its definition promises; see models.Pipeline
-	By        string
+	Number int
+	By     string
 	// IfRevision is the revision the caller has seen; 0 is any.
 	IfRevision int64
 }
@@ -78,11 +77,11 @@ func (t *Tenant) ActivateVersion(ctx context.Context, pipelineID string, a Activ
 		if err != nil {
 			return err
 		}
-		row.FreshnessMicros = a.Freshness.Microseconds()
+		row.Label, row.Definition = v.Label, string(v.Definition)
+		row.promise()
 		if err := t.promiseFreshness(ctx, tx, row); err != nil {
 			return err
 		}
-		row.Label, row.Definition = v.Label, string(v.Definition)
 		row.Version++
 		row.Revision++
 		row.UpdatedAt = at(now)

@@ -103,8 +103,10 @@ type Message struct {
 	Ready    bool      `json:"ready,omitempty"`
 	Log      *Log      `json:"log,omitempty"`
 	Progress *Progress `json:"progress,omitempty"`
-	Result   *Result   `json:"result,omitempty"`
-	Failure  *Failure  `json:"failure,omitempty"`
+	// Usage is what the task has used so far, about every second, for where the process dies without a last word.
+	Usage   *models.Usage `json:"usage,omitempty"`
+	Result  *Result       `json:"result,omitempty"`
+	Failure *Failure      `json:"failure,omitempty"`
 }
 
 // Log is one line for the execution's log.
@@ -143,6 +145,8 @@ type Result struct {
 	Cursor string `json:"cursor,omitempty"`
 	// PassThrough says that the output is the (single) input, unchanged, so nothing was written.
 	PassThrough bool `json:"passThrough,omitempty"`
+	// Usage is what the task used.
+	Usage *models.Usage `json:"usage,omitempty"`
 }
 
 // Column is a column's name and its DuckDB type.
@@ -174,6 +178,8 @@ type Failure struct {
 	Check *CheckResult `json:"check,omitempty"`
 	// Detail is for the service's own log.
 	Detail string `json:"detail,omitempty"`
+	// Usage is what the task used, nil where nobody knows.
+	Usage *models.Usage `json:"usage,omitempty"`
 }
 
 // Error makes a Failure an error.

@@ -57,7 +57,7 @@ func (j *job) readDatabase(ctx context.Context) (*task.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := target.Read(ctx, j.spec.Source.JDBC, j.cursor(), postgres.Dest{Dir: out.Dir(), Meter: &j.out.meter})
+	found, err := target.Read(ctx, j.spec.Source.JDBC, j.cursor(), postgres.Dest{Dir: out.Dir(), Meter: outside{&j.out.meter}})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (j *job) writeDatabase(ctx context.Context) (*task.Result, error) {
 	}
 	j.out.meter.AddIn(0, size)
 	loaded, err := target.Write(ctx, postgres.Load{
-		Sink: j.spec.Sink, Tenant: j.spec.Tenant, Publication: j.publication(), Attempt: j.spec.Attempt, Files: files, Meter: &j.out.meter,
+		Sink: j.spec.Sink, Tenant: j.spec.Tenant, Publication: j.publication(), Attempt: j.spec.Attempt, Files: files, Meter: outside{&j.out.meter},
 	})
 	if err != nil {
 		return nil, err

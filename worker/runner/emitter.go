@@ -27,6 +27,8 @@ type emitter struct {
 // meter counts what a task moves. It is safe for concurrent use.
 type meter struct {
 	rowsIn, rowsOut, bytesIn, bytesOut atomic.Int64
+	// network is what crossed to or from an outside system; staged and quarantined is what was left in those places.
+	network, staged, quarantined atomic.Int64
 }
 
 // AddIn counts rows and bytes read.
@@ -34,6 +36,15 @@ func (m *meter) AddIn(rows, bytes int64) { m.rowsIn.Add(rows); m.bytesIn.Add(byt
 
 // AddOut counts rows and bytes written.
 func (m *meter) AddOut(rows, bytes int64) { m.rowsOut.Add(rows); m.bytesOut.Add(bytes) }
+
+// outside is a meter for what is moved from or to an outside system.
+type outside struct{ *meter }
+
+// AddIn counts rows and bytes read.
+func (o outside) AddIn(rows, bytes int64) { o.meter.AddIn(rows, bytes); o.network.Add(bytes) }
+
+// AddOut counts rows and bytes written.
+func (o outside) AddOut(rows, bytes int64) { o.meter.AddOut(rows, bytes); o.network.Add(bytes) }
 
 func (m *meter) progress() task.Progress {
 	return task.Progress{RowsIn: m.rowsIn.Load(), RowsOut: m.rowsOut.Load(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load()}
@@ -116,8 +127,8 @@ func (e *emitter) log(level, format string, args ...any) {
 // progressInterval is how often progress is reported at most.
 const progressInterval = time.Second
 
-// reportProgress sends the meter's counts as they change until the returned function is called.
-func (e *emitter) reportProgress() (stop func()) {
+// reportProgress sends the meter's counts as they change, and what the task uses, until the returned function is called.
+func (e *emitter) reportProgress(a *account) (stop func()) {
 	ended := make(chan struct{})
 	var reporting sync.WaitGroup
 	reporting.Go(func() {
@@ -132,6 +143,8 @@ func (e *emitter) reportProgress() (stop func()) {
 					e.last = p
 					_ = e.send(task.Message{Progress: &p})
 				}
+				used := a.used()
+				_ = e.send(task.Message{Usage: &used})
 			}
 		}
 	})

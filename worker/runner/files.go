@@ -31,7 +31,7 @@ func (j *job) readFiles(ctx context.Context) (*task.Result, error) {
 		return nil, err
 	}
 	found, err := store.Read(ctx, j.engine, j.spec.Source.Storage, j.cursor(),
-		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: &j.out.meter})
+		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: outside{&j.out.meter}})
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,9 @@ func (j *job) writeFiles(ctx context.Context) (*task.Result, error) {
 	}
 	if published.Already {
 		j.out.Infof("the data had been published before")
+		j.out.meter.AddOut(published.Rows, published.Bytes)
+	} else {
+		outside{&j.out.meter}.AddOut(published.Rows, published.Bytes)
 	}
 	for _, name := range published.Files[:min(len(published.Files), maxNamed)] {
 		j.out.Infof("published %s", name)
@@ -86,7 +89,6 @@ func (j *job) writeFiles(ctx context.Context) (*task.Result, error) {
 	if more := len(published.Files) - maxNamed; more > 0 {
 		j.out.Infof("published %d more files", more)
 	}
-	j.out.meter.AddOut(published.Rows, published.Bytes)
 	res := j.result()
 	res.Files, res.AlreadyPublished = published.Files, published.Already
 	return res, nil

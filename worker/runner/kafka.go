@@ -65,7 +65,7 @@ func (j *job) readTopic(ctx context.Context) (*task.Result, error) {
 		return nil, err
 	}
 	found, err := target.Read(ctx, j.engine, source, j.cursor(),
-		kafka.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: &j.out.meter})
+		kafka.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: outside{&j.out.meter}})
 	if err != nil {
 		return nil, err
 	}

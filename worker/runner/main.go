@@ -61,12 +61,19 @@ type process struct {
 	// busy says that a task runs, first is the one that the walls went up for.
 	busy  atomic.Bool
 	first *task.Spec
+	// accounts measures the tasks.
+	accounts *accounts
 }
 
 func (p *process) run(ctx context.Context, stdin io.Reader, stdout io.Writer) int {
 	engine, err := duckdb.Open(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "task-runner: open DuckDB:", err)
+		return exitCrash
+	}
+	p.accounts, err = openAccounts()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "task-runner: measure:", err)
 		return exitCrash
 	}
 	// The engine is never closed: its memory goes with the process, which is several milliseconds faster.
@@ -94,7 +101,13 @@ func (p *process) run(ctx context.Context, stdin io.Reader, stdout io.Writer) in
 			return exitCrash
 		}
 		out := &emitter{out: stdout}
-		message, again := p.perform(ctx, next.line, engine, out)
+		used := p.accounts.begin(&out.meter)
+		message, again := p.perform(ctx, next.line, engine, out, used)
+		if message.Failure != nil {
+			message.Failure.Usage = used.end()
+		} else {
+			message.Result.Usage = used.end()
+		}
 		p.busy.Store(false)
 		if err := out.send(message); err != nil {
 			fmt.Fprintln(os.Stderr, "task-runner:", err)
@@ -150,7 +163,7 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 
 // perform does a task and turns every way it can end into the last message. again says that the
 // process may take another task of the same enclosure.
-func (p *process) perform(ctx context.Context, line []byte, engine *duckdb.Engine, out *emitter) (last task.Message, again bool) {
+func (p *process) perform(ctx context.Context, line []byte, engine *duckdb.Engine, out *emitter, used *account) (last task.Message, again bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			f := fault.Errorf(models.ClassInternal, "the task process met an unexpected fault")
@@ -165,7 +178,7 @@ func (p *process) perform(ctx context.Context, line []byte, engine *duckdb.Engin
 	if p.first != nil && !sameEnclosure(p.first, spec) {
 		return task.Message{Failure: fault.Errorf(models.ClassInternal, "the task belongs to another enclosure than the process")}, false
 	}
-	stop := out.reportProgress()
+	stop := out.reportProgress(used)
 	defer stop()
 
 	started := time.Now()

@@ -131,9 +131,11 @@ func (j *job) setAside(ctx context.Context, found *task.CheckResult, out, aside 
 			"the check %s: %d rows went on and %d were set aside, but %s has %d; its SQL must return rows of the input",
 			j.spec.Check.Name, passed, quarantined, j.spec.Check.Input, found.Rows)
 	}
-	if _, err := aside.Commit(); err != nil {
+	size, err := aside.Commit()
+	if err != nil {
 		return nil, fault.Internal("finish its quarantine", err)
 	}
+	j.out.meter.quarantined.Add(size)
 	if err := j.commit(out, passed); err != nil {
 		return nil, err
 	}
@@ -167,5 +169,6 @@ func (j *job) commit(out *staging.Output, rows int64) error {
 		return fault.Internal("finish its output", err)
 	}
 	j.out.meter.AddOut(rows, size)
+	j.out.meter.staged.Add(size)
 	return nil
 }

@@ -156,6 +156,17 @@ func (p *Process) Kill() { _ = p.cmd.Process.Kill() }
 // Signal sends it a signal.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
+// Send gives it another line of standard input.
+func (p *Process) Send(line []byte) error {
+	_, err := p.stdin.Write(append(line, '\n'))
+	return err
+}
+
+// CPUTime is what it used in all. It must have been waited for.
+func (p *Process) CPUTime() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // CloseStdin is what the process sees when its parent dies.
 func (p *Process) CloseStdin() error { return p.stdin.Close() }
 

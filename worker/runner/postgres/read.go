@@ -20,6 +20,7 @@ import (
 // Meter counts what is moved.
 type Meter interface {
 	AddIn(rows, bytes int64)
+	AddOut(rows, bytes int64)
 }
 
 // Dest is where a source's rows go.

@@ -200,6 +200,7 @@ func (r *copyReader) Read(p []byte) (int, error) {
 		r.rest, r.last = chunk, chunk
 	}
 	n := copy(p, r.rest)
+	r.meter.AddOut(0, int64(n))
 	r.rest = r.rest[n:]
 	return n, nil
 }

@@ -1,6 +1,7 @@
 package role
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/cost"
 	"github.com/matih/pipeline-service/models/store"
 )
 
@@ -30,7 +32,8 @@ func (o *TenantOptions) AddFlags(flags *pflag.FlagSet) {
 		"executions a tenant may have in flight; 0 is no limit")
 	flags.Int64Var(&o.Pipelines, "max-pipelines", store.DefaultQuotas.Pipelines, "pipelines a tenant may have; 0 is no limit")
 	flags.StringVar(&o.File, "tenants", "",
-		"YAML file with what holds for single tenants: {<tenant>: {weight: 2, max_open_executions: 5000, max_pipelines: 100}}")
+		"YAML file with what holds for single tenants: {<tenant>: {weight: 2, max_open_executions: 5000, max_pipelines: 100, "+
+			"monthly_budget_usd: 500, on_exceed: alert}}")
 }
 
 // tenantLimits is what the file says of one tenant.
@@ -39,9 +42,35 @@ type tenantLimits struct {
 	Weight         *float32 `yaml:"weight"`
 	OpenExecutions *int64   `yaml:"max_open_executions"`
 	Pipelines      *int64   `yaml:"max_pipelines"`
+	// MonthlyBudget is what the tenant's executions may cost in a calendar month, in dollars; OnExceed, alert unless given, is
+	// what happens then.
+	MonthlyBudget *string         `yaml:"monthly_budget_usd"`
+	OnExceed      models.OnExceed `yaml:"on_exceed"`
 }
 
-// Apply gives the store its quotas and returns the weights of the tenants that have one; nil without a file.
+// budget is the zero Budget where there is none.
+func (l *tenantLimits) budget() (models.Budget, error) {
+	switch {
+	case l.MonthlyBudget == nil && l.OnExceed == "":
+		return models.Budget{}, nil
+	case l.MonthlyBudget == nil:
+		return models.Budget{}, errors.New("on_exceed: is for a monthly_budget_usd")
+	}
+	b := models.Budget{OnExceed: cmp.Or(l.OnExceed, models.ExceedAlert)}
+	if b.OnExceed != models.ExceedAlert && b.OnExceed != models.ExceedBlock {
+		return b, fmt.Errorf("on_exceed: %q is neither alert nor block", b.OnExceed)
+	}
+	var err error
+	if b.MonthlyMicros, err = cost.ParseUSD(*l.MonthlyBudget); err != nil {
+		return b, fmt.Errorf("monthly_budget_usd: %w", err)
+	}
+	if b.MonthlyMicros == 0 {
+		return b, errors.New("monthly_budget_usd: must be more than 0")
+	}
+	return b, nil
+}
+
+// Apply gives the store its quotas and budgets and returns the weights of the tenants that have one; nil without a file.
 func (o *TenantOptions) Apply(s *store.Store) (map[models.TenantID]float32, error) {
 	s.Quotas = store.Quotas{OpenExecutions: o.OpenExecutions, Pipelines: o.Pipelines}
 	if o.File == "" {
@@ -52,6 +81,7 @@ func (o *TenantOptions) Apply(s *store.Store) (map[models.TenantID]float32, erro
 		return nil, fmt.Errorf("--tenants %s: %w", o.File, err)
 	}
 	s.TenantQuotas = make(map[models.TenantID]store.Quotas, len(limits))
+	s.Budgets = map[models.TenantID]models.Budget{}
 	weights := map[models.TenantID]float32{}
 	for tenant, l := range limits {
 		quotas := s.Quotas
@@ -62,6 +92,9 @@ func (o *TenantOptions) Apply(s *store.Store) (map[models.TenantID]float32, erro
 			quotas.Pipelines = *l.Pipelines
 		}
 		s.TenantQuotas[tenant] = quotas
+		if s.Budgets[tenant], err = l.budget(); err != nil {
+			return nil, fmt.Errorf("--tenants %s: %s: %w", o.File, tenant, err)
+		}
 		if l.Weight != nil {
 			weights[tenant] = *l.Weight
 		}

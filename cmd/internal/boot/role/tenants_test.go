@@ -34,6 +34,14 @@ func TestTenantOptions(t *testing.T) {
 		large: {OpenExecutions: 0, Pipelines: 20}, "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee": {OpenExecutions: 10, Pipelines: 1},
 	}, s.TenantQuotas)
 
+	o.File = write(large + ": {monthly_budget_usd: 500.25, on_exceed: block}\n" + small + ": {monthly_budget_usd: 1}\n")
+	_, err = o.Apply(&s)
+	require.NoError(t, err)
+	assert.Equal(t, map[models.TenantID]models.Budget{
+		large:                                  {MonthlyMicros: 500_250_000, OnExceed: models.ExceedBlock},
+		"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee": {MonthlyMicros: 1_000_000, OnExceed: models.ExceedAlert},
+	}, s.Budgets)
+
 	o.File = write("")
 	weights, err = o.Apply(&s)
 	require.NoError(t, err)
@@ -45,6 +53,10 @@ func TestTenantOptions(t *testing.T) {
 		large + ": {weight: 0}":                            "weight must be",
 		large + ": {weight: 1001}":                         "weight must be",
 		large + ": {max_pipelines: -1}":                    "must not be negative",
+		large + ": {monthly_budget_usd: -1}":               large + ": monthly_budget_usd: \"-1\" is not an amount",
+		large + ": {monthly_budget_usd: 0}":                "must be more than 0",
+		large + ": {monthly_budget_usd: 1, on_exceed: x}":  "neither alert nor block",
+		large + ": {on_exceed: block}":                     "is for a monthly_budget_usd",
 		small + ": {}\n" + "aaaaaaaa" + small[8:] + ": {}": "named twice",
 	} {
 		o.File = write(text)

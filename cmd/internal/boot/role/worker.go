@@ -17,6 +17,7 @@ import (
 
 	"github.com/matih/pipeline-service/cmd/internal/boot"
 	"github.com/matih/pipeline-service/models"
+	"github.com/matih/pipeline-service/models/cost"
 	"github.com/matih/pipeline-service/models/store"
 	"github.com/matih/pipeline-service/models/submission"
 	"github.com/matih/pipeline-service/models/task"
@@ -107,6 +108,7 @@ func (o *WorkerOptions) New(p WorkerParts) (*worker.Worker, error) {
 	if o.TaskSlots < 1 || o.TaskThreads < 1 || o.WarmProcesses < 0 {
 		return nil, errors.New("--task-slots and --task-threads must be at least 1, --warm-processes at least 0")
 	}
+	p.Store.Pricing.Retention = cost.Retention{Staging: o.StagingRetention, Quarantine: o.QuarantineRetention}
 	return worker.New(worker.Config{
 		Client:              p.Client,
 		Namespace:           p.Namespace,

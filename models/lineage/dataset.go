@@ -170,11 +170,11 @@ func (d *Dataset) query(c models.Connection, ref string) {
 }
 
 func (d *Dataset) topic(c models.Connection, ref, topic string) {
-	brokers := ref
-	if c.Host != "" {
-		brokers = models.KafkaBrokers(c.Host, c.Port)[0]
+	broker := ref
+	if brokers := models.KafkaBrokers(c.Host, c.Port); len(brokers) > 0 {
+		broker = brokers[0]
 	}
-	d.Type, d.Namespace, d.Name = Topic, "kafka://"+brokers, topic
+	d.Type, d.Namespace, d.Name = Topic, "kafka://"+broker, topic
 	d.FQN = d.Namespace + "/" + topic
 }
 

@@ -130,7 +130,9 @@ func TestAPipelineWithoutAGoodRunForLongIsStale(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, s *Store) {
 		ctx, tenant := t.Context(), s.newTenant()
 		const day = 24 * time.Hour
-		p := newPipeline(t, tenant, func(p *models.Pipeline) { p.Freshness = day })
+		p := newPipeline(t, tenant, func(p *models.Pipeline) {
+			p.Definition = []byte(`{"orchestration":{"sla":{"freshness":"1d"}}}`)
+		})
 		now := time.Now()
 		tell := func(after time.Duration) int {
 			t.Helper()

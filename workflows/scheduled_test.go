@@ -93,7 +93,7 @@ func (s *ScheduledSuite) TestItEndsWithItsExecution() {
 		s.Equal(s.takes, s.env.Now().Sub(began).Round(time.Minute))
 		s.Require().Len(s.submitted, 1)
 		s.Equal(s.submitted[0].StartedAt, s.submitted[0].DueAt, "nothing else is known of a start by hand")
-		s.Equal(models.TenantID(tenant), s.submitted[0].Tenant)
+		s.Equal(tenant, s.submitted[0].Tenant)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/matih/pipeline-service/cmd/internal/harness"
@@ -22,9 +23,10 @@ func main() {
 	out := flag.String("out", "workflows/testdata/replay", "directory of the histories")
 	release := flag.String("release", "", "name of the release that the programs are")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *bin, *out, *release); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *bin, *out, *release)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -61,7 +63,7 @@ func run(ctx context.Context, bin, out, release string) (err error) {
 	defer w.temporal.Close()
 	// What takes long begins first.
 	long := w.beginLong()
-	for _, scenario := range []func(*world){executions, approvals, cancellations, schedules, backfills, connectionTests, maintenance} {
+	for _, scenario := range []func(*world){executions, approvals, cancellations, schedules, backfills, connectionTests, notifications, maintenance} {
 		scenario(w)
 	}
 	w.endLong(long)

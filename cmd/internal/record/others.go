@@ -16,7 +16,7 @@ import (
 )
 
 // secret is what a connection's secret holds; no history may.
-const secret = "kept-out-of-histories"
+const secret = "kept-out-of-histories" //nolint:gosec // of a server that does not listen to it
 
 // maintenance runs every minute.
 func maintenance(w *world) {

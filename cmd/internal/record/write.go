@@ -34,7 +34,7 @@ func write(dir string, histories map[string]*historypb.History, forbidden []stri
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	for name, content := range encoded {

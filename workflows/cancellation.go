@@ -42,10 +42,10 @@ func Cancellation(ctx workflow.Context, in contract.CancellationInput) (contract
 }
 
 // awaitEnd looks at an execution's row until it has ended, or returns nothing when it has not within a time; 0 is no
-// limit. The pauses between two looks grow up to most.
-func awaitEnd(ctx workflow.Context, tenant models.TenantID, execution string, within, most time.Duration) (models.ExecutionStatus, error) {
+// limit. The pauses between two looks grow quickly up to long.
+func awaitEnd(ctx workflow.Context, tenant models.TenantID, execution string, within, long time.Duration) (models.ExecutionStatus, error) {
 	deadline := workflow.Now(ctx).Add(within)
-	for pause := firstLook; ; pause = min(2*pause, most) {
+	for pause := firstLook; ; pause = longer(pause, long) {
 		var found contract.ExecutionClosedResult
 		err := workflow.ExecuteLocalActivity(withRecordPolicy(ctx, "has it ended?"), contract.ExecutionClosedActivity,
 			contract.ExecutionClosedInput{Tenant: tenant, ExecutionID: execution}).Get(ctx, &found)

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -11,11 +10,11 @@ import (
 	"github.com/matih/pipeline-service/models/contract"
 )
 
-// The pauses before an execution that could not be made is asked for again grow from the first to the last, which is
-// also the longest between two looks at an execution that somebody else has started.
+// The pauses before an execution that could not be made is asked for again, and between two looks at one that somebody
+// else has started, grow quickly from the first to the long one; see longer.
 const (
 	firstPause = 2 * time.Second
-	lastPause  = time.Minute
+	longPause  = time.Minute
 )
 
 // runExecution starts the workflow of an execution that was submitted and waits for its end. Where ctx is cancelled the
@@ -34,18 +33,15 @@ func runExecution(ctx workflow.Context, e models.Execution) (models.ExecutionSta
 	selector.AddFuture(child, func(f workflow.Future) { ended, err = true, f.Get(own, &result) })
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(own)
-	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
-	case ended && errors.As(err, &started): // by maintenance, which found it waiting
-		status, err := awaitEnd(ctx, e.Tenant, e.ID, 0, lastPause)
+	case ended && err == nil:
+		return result.Status, nil
+	case ended: // maintenance had started it, or it was terminated: its row says how it ends
+		status, err := awaitEnd(ctx, e.Tenant, e.ID, 0, longPause)
 		if temporal.IsCanceledError(err) {
 			return cancelExecution(own, e)
 		}
 		return status, err
-	case ended && err != nil: // it was terminated: its row says how it ended, once maintenance has seen that
-		return awaitEnd(ctx, e.Tenant, e.ID, 0, lastPause)
-	case ended:
-		return result.Status, nil
 	default:
 		return cancelExecution(own, e)
 	}
@@ -62,13 +58,25 @@ func cancelExecution(ctx workflow.Context, e models.Execution) (models.Execution
 	err = workflow.ExecuteChildWorkflow(withCancellationPolicy(ctx, e), contract.CancellationWorkflow,
 		contract.CancellationInput{Tenant: e.Tenant, ExecutionID: e.ID}).Get(ctx, &result)
 	if err != nil { // somebody else cancels it, or has stopped this
-		return awaitEnd(ctx, e.Tenant, e.ID, 0, lastPause)
+		return awaitEnd(ctx, e.Tenant, e.ID, 0, longPause)
 	}
 	return result.Status, nil
 }
 
 // pauseBefore waits before something is tried for the nth time, from 0.
 func pauseBefore(ctx workflow.Context, n int, summary string) error {
-	pause := min(firstPause<<min(n, 10), lastPause)
+	pause := firstPause
+	for range n {
+		pause = longer(pause, longPause)
+	}
 	return workflow.NewTimerWithOptions(ctx, pause, workflow.TimerOptions{Summary: summary}).Get(ctx, nil)
+}
+
+// longer is the pause after a pause: twice as long up to the long one, from then on a fiftieth more, so that what has
+// waited for months has tried some hundred times and its history is still short.
+func longer(pause, long time.Duration) time.Duration {
+	if pause < long {
+		return min(2*pause, long)
+	}
+	return pause + pause/50
 }

@@ -28,7 +28,9 @@ func (c *clock) run(ctx workflow.Context) {
 		return
 	}
 	left := c.limit - workflow.Now(ctx).Sub(c.started) + c.waited
-	ctx, c.stop = workflow.WithCancel(ctx)
+	// Not the execution's own: where that is cancelled, its tasks and a timer of its would be cancelled in any order,
+	// and a replay would come to another one.
+	ctx, c.stop = workflow.NewDisconnectedContext(ctx)
 	timer := workflow.NewTimerWithOptions(ctx, max(left, time.Millisecond), workflow.TimerOptions{Summary: "execution timeout"})
 	c.selector.AddFuture(timer, func(f workflow.Future) {
 		if f.Get(ctx, nil) == nil {

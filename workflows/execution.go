@@ -89,7 +89,7 @@ func (e *execution) runTasks(ctx workflow.Context) (contract.ExecutionResult, er
 		}
 	})
 	e.clock.selector, e.clock.expired = e.selector, func() {
-		e.timedOut = true
+		e.timedOut = ctx.Err() == nil
 		stop()
 	}
 	e.clock.run(ctx)

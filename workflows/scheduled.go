@@ -17,10 +17,13 @@ func ScheduledExecution(ctx workflow.Context, in contract.ScheduledExecutionInpu
 	if due, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(contract.SearchScheduledStartTime); ok {
 		submit.DueAt = due
 	}
+	// An execution that was made must be known, even where this is cancelled meanwhile.
+	own, release := workflow.NewDisconnectedContext(ctx)
+	defer release()
 	for try := 0; ; try++ {
 		var submitted contract.Submitted
-		err := workflow.ExecuteLocalActivity(withRecordPolicy(ctx, "submit the execution"), contract.SubmitScheduledActivity,
-			submit).Get(ctx, &submitted)
+		err := workflow.ExecuteLocalActivity(withRecordPolicy(own, "submit the execution"), contract.SubmitScheduledActivity,
+			submit).Get(own, &submitted)
 		switch {
 		case err != nil:
 			return contract.ScheduledExecutionResult{}, err
@@ -34,6 +37,11 @@ func ScheduledExecution(ctx workflow.Context, in contract.ScheduledExecutionInpu
 		}
 		workflow.SetCurrentDetails(ctx, "waits: "+submitted.Busy)
 		if err := pauseBefore(ctx, try, "until it can be executed"); err != nil {
+			submit.Withdrawn = true
+			if err := workflow.ExecuteLocalActivity(withRecordPolicy(own, "record that it was cancelled"), contract.SubmitScheduledActivity,
+				submit).Get(own, nil); err != nil {
+				return contract.ScheduledExecutionResult{}, err
+			}
 			return contract.ScheduledExecutionResult{}, err
 		}
 	}

@@ -26,14 +26,16 @@ type Backfills struct {
 
 // Load tells what a workflow needs to know of its backfill.
 func (a *Backfills) Load(ctx context.Context, in contract.LoadBackfillInput) (contract.BackfillPlan, error) {
-	b, err := a.Store.ForTenant(in.Tenant).Backfill(ctx, in.BackfillID)
+	t := a.Store.ForTenant(in.Tenant)
+	b, err := t.Backfill(ctx, in.BackfillID)
 	if err != nil {
 		return contract.BackfillPlan{}, notThere(err)
 	}
+	// The row may not have heard of the last ones where a workflow was terminated.
+	completed, err := t.CompletedDueTimes(ctx, b.ID, b.From, b.To)
 	return contract.BackfillPlan{
-		PipelineID: b.PipelineID, Status: b.Status, Total: b.Total, Completed: b.Completed,
-		MaxParallel: b.MaxParallel, Priority: b.Priority,
-	}, nil
+		Status: b.Status, Reason: b.StatusReason, Total: b.Total, Completed: len(completed), MaxParallel: b.MaxParallel,
+	}, err
 }
 
 // Next returns the next due times that have no COMPLETED execution.

@@ -37,6 +37,10 @@ func (a *Submissions) Submit(ctx context.Context, in contract.SubmitScheduledInp
 		return contract.Submitted{}, err
 	}
 	next := times.Next(in.DueAt)
+	if in.Withdrawn {
+		due := models.DueTime{DueAt: in.DueAt, Outcome: models.DueSkipped, Reason: "cancelled before it could be executed"}
+		return contract.Submitted{Refused: due.Reason}, gone(t.RecordDue(ctx, s.ID, due, next))
+	}
 	e, err := a.Defaults.Prepare(ctx, t, submission.Request{
 		ID: models.DerivedID(models.PrefixExecution, in.StartedAt, in.WorkflowID), PipelineID: s.PipelineID,
 		Parameters: s.Parameters, Trigger: models.TriggerSchedule, ExecutionDate: in.DueAt.UTC(), SubmittedAt: time.Now().UTC(),

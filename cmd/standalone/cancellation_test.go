@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/matih/pipeline-service/activities/record"
-	"github.com/matih/pipeline-service/cmd/standalone/internal/temporald"
 	"github.com/matih/pipeline-service/models"
 	"github.com/matih/pipeline-service/models/contract"
 	"github.com/matih/pipeline-service/models/store"
@@ -32,20 +30,7 @@ func hung(ctx workflow.Context, _ contract.ExecutionInput) error {
 func newBackends(t *testing.T) (client.Client, *store.Store, *slog.Logger) {
 	t.Helper()
 	ctx, log := t.Context(), slog.New(slog.DiscardHandler)
-	server, err := temporald.Start(ctx, temporald.Config{
-		Database: filepath.Join(t.TempDir(), "temporal.db"), Listen: "127.0.0.1:0", Retention: 24 * time.Hour,
-		SearchAttributes: contract.SearchAttributes, Log: log,
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
-	c, err := client.Dial(client.Options{HostPort: server.Address(), Namespace: temporald.Namespace, Logger: log})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	s, err := store.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "pipeline.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Close()) })
-	_, err = s.Migrate(ctx)
-	require.NoError(t, err)
+	c, s := startBackends(t)
 
 	return c, s, log
 }

@@ -38,11 +38,11 @@ type BackfillInput struct {
 
 // BackfillResume is what a run of a BackfillWorkflow hands to the next one.
 type BackfillResume struct {
-	// After is the last due time that was begun.
+	// After is the last due time whose execution was made.
 	After  time.Time
 	Counts BackfillCounts
-	// Paused says that it waits, and Reason why.
-	Paused bool   `json:",omitempty"`
+	// Status is RUNNING, PAUSED or CANCELLING, and Reason says why.
+	Status models.BackfillStatus
 	Reason string `json:",omitempty"`
 }
 
@@ -57,13 +57,11 @@ type LoadBackfillInput struct {
 
 // BackfillPlan is what a BackfillWorkflow needs to know.
 type BackfillPlan struct {
-	Pipeline    string
-	PipelineID  string
 	Status      models.BackfillStatus
+	Reason      string `json:",omitempty"` // for the status
 	Total       int
-	Completed   int // by earlier attempts
+	Completed   int // so far
 	MaxParallel int
-	Priority    models.Priority
 }
 
 // NextDueTimesInput asks for the next due times of a backfill whose execution is not COMPLETED.

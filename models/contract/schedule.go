@@ -42,6 +42,8 @@ type SubmitScheduledInput struct {
 	WorkflowID string // which the execution's id is derived from
 	DueAt      time.Time
 	StartedAt  time.Time // of the workflow
+	// Withdrawn says that nobody wants the execution any more, which could not be made so far.
+	Withdrawn bool `json:",omitempty"`
 }
 
 // Submitted is what became of an execution that was asked for: exactly one of its fields is set.

@@ -2,8 +2,8 @@
 //
 // An expression has five fields: minute, hour, day of month, month, day of week; @hourly, @daily, @weekly, @monthly and
 // @yearly stand for the usual ones. Where both day fields are restricted a day need match only one of them, as in
-// crontab(5). Times are local to a zone and follow the rule of Temporal Schedules: a local time that a
-// change of the clocks leaves out is not due, and one that comes twice is due twice.
+// crontab(5). Times are local to a zone and follow Temporal Schedules: a local time that a change of the clocks leaves out
+// is not due; one that comes twice is due twice west of Greenwich, and east of it mostly the second time alone.
 package cron
 
 import (
@@ -88,43 +88,80 @@ func (e *Expression) comes() bool {
 	return false
 }
 
-func (e *Expression) matchesDay(t time.Time) bool {
-	for _, d := range e.days {
-		if d.month.has(t.Day()) && d.week.has(int(t.Weekday())) {
-			return true
-		}
-	}
-	return false
-}
-
 // Next returns the first due time after a time, or the zero time where none comes within 50 years.
 func (e *Expression) Next(after time.Time, zone *time.Location) time.Time {
-	end := after.AddDate(farthest, 0, 0)
-	for t := after.In(zone).Truncate(time.Minute).Add(time.Minute); t.Before(end); {
-		year, month, day := t.Date()
-		switch {
-		case !e.month.has(int(month)):
-			t = later(t, time.Date(year, month+1, 1, 0, 0, 0, 0, zone))
-		case !e.matchesDay(t):
-			t = later(t, time.Date(year, month, day+1, 0, 0, 0, 0, zone))
-		case !e.hour.has(t.Hour()):
-			t = t.Add(time.Duration(60-t.Minute()) * time.Minute)
-		case !e.minute.has(t.Minute()):
-			t = t.Add(time.Minute)
-		default:
-			return t.UTC()
+	var first time.Time
+	for _, d := range e.days {
+		if next := e.next(d, after.In(zone)); first.IsZero() || !next.IsZero() && next.Before(first) {
+			first = next
 		}
 	}
-	return time.Time{}
+	return first
 }
 
-// later is next, or an hour after t where the clocks leave out the midnight that next stands for, so that it
-// is no later than t.
-func later(t, next time.Time) time.Time {
-	if !next.After(t) {
-		return t.Add(time.Hour)
+// next is the first time after a time, in its zone, on certain days. It goes the way of Temporal's server, step by step
+// (service/worker/scheduler/calendar.go), for what is due where the clocks go back follows from that way alone: whether
+// an hour that comes twice is tried twice depends on whether the search comes past the one before, and on which of the
+// two time.Date stands for.
+func (e *Expression) next(on days, after time.Time) time.Time {
+	zone := after.Location()
+	year, month, day := after.Date()
+	hour, minute := after.Hour(), after.Minute()+1
+	last := year + farthest
+	repeated := time.Duration(0) // an hour while in the second copy of one
+	if after.Add(-time.Hour).Hour() == hour {
+		repeated = time.Hour
 	}
-	return next
+	for {
+		if minute >= 60 {
+			before := time.Date(year, month, day, hour, 0, 0, 0, zone)
+			hour, minute = hour+1, 0
+			if repeated == 0 && time.Date(year, month, day, hour, 0, 0, 0, zone).Sub(before) > time.Hour {
+				hour--
+				repeated = time.Hour
+			} else {
+				repeated = 0
+			}
+		}
+		if hour >= 24 {
+			day, hour = day+1, 0
+		}
+		if day > daysIn(year, month) {
+			month, day = month+1, 1
+		}
+		if month > time.December {
+			year, month = year+1, time.January
+		}
+		switch {
+		case year > last:
+			return time.Time{}
+		case !e.month.has(int(month)):
+			month, day, hour, minute, repeated = month+1, 1, 0, 0, 0
+			continue
+		case !on.month.has(day) || !on.week.has(int(time.Date(year, month, day, hour, minute, 0, 0, zone).Weekday())):
+			day, hour, minute, repeated = day+1, 0, 0, 0
+			continue
+		}
+		// The day is not looked at again from here on, as where its midnight is left out it seems to be the one before.
+		for hour < 24 && !e.hour.has(hour) {
+			hour, minute, repeated = hour+1, 0, 0
+		}
+		for hour < 24 && minute < 60 && !e.minute.has(minute) {
+			minute++
+		}
+		if hour >= 24 || minute >= 60 {
+			continue
+		}
+		due := time.Date(year, month, day, hour, minute, 0, 0, zone)
+		if due.Hour() == hour {
+			return due.Add(repeated).UTC()
+		}
+		hour, minute = hour+1, 0 // the clocks leave this one out
+	}
+}
+
+func daysIn(year int, month time.Month) int {
+	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
 // Calendar matches the times all of whose parts it lists, at second 0.

@@ -233,7 +233,7 @@ func (s *service) deletePipeline(ctx context.Context, in *deletePipelineInput) (
 func viewPipeline(p models.Pipeline, whole bool) PipelineView {
 	v := PipelineView{
 		PipelineID: p.ID, Name: p.Name, Version: p.Label, DefinitionVersion: p.Version, Description: p.Description,
-		Tags: slices.Concat([]string{}, p.Tags), Status: p.Status, CreatedBy: p.CreatedBy,
+		Tags: append([]string{}, p.Tags...), Status: p.Status, CreatedBy: p.CreatedBy,
 		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
 	}
 	if whole {

@@ -178,7 +178,7 @@ func (s *service) createPipelineFromTemplate(ctx context.Context, in *createPipe
 func viewTemplate(t template.Template) TemplateView {
 	v := TemplateView{
 		ID: t.ID, Name: t.Name, Industry: t.Industry, Version: t.Version, Description: t.Description,
-		Compliance: slices.Concat([]string{}, t.Compliance), Parameters: []TemplateParameterView{},
+		Compliance: append([]string{}, t.Compliance...), Parameters: []TemplateParameterView{},
 	}
 	for _, p := range t.Parameters {
 		v.Parameters = append(v.Parameters, viewTemplateParameter(p))

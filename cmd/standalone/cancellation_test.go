@@ -26,20 +26,12 @@ func hung(ctx workflow.Context, _ contract.ExecutionInput) error {
 	return workflow.Await(ctx, func() bool { return false })
 }
 
-// newBackends starts a Temporal server and a store of their own.
-func newBackends(t *testing.T) (client.Client, *store.Store, *slog.Logger) {
-	t.Helper()
-	ctx, log := t.Context(), slog.New(slog.DiscardHandler)
-	c, s := startBackends(t)
-
-	return c, s, log
-}
-
 // TestCancellationEndsWhatHangs runs cancellations on a real server against executions that do not listen, that
 // are not there, and that end meanwhile.
 func TestCancellationEndsWhatHangs(t *testing.T) {
 	ctx := t.Context()
-	c, s, log := newBackends(t)
+	c, s := startBackends(t)
+	log := slog.New(slog.DiscardHandler)
 	w := worker.New(c, contract.QueueControl, worker.Options{})
 	w.RegisterWorkflowWithOptions(hung, workflow.RegisterOptions{Name: contract.ExecutionWorkflow})
 	w.RegisterWorkflowWithOptions(hung, workflow.RegisterOptions{Name: contract.ApprovalWorkflow})

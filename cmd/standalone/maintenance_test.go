@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ func obedient(ctx workflow.Context, _ contract.ExecutionInput) error {
 // TestReconcileBothWays has rows without a workflow and workflows without a row, on a real server.
 func TestReconcileBothWays(t *testing.T) {
 	ctx := t.Context()
-	c, s, log := newBackends(t)
+	c, s := startBackends(t)
+	log := slog.New(slog.DiscardHandler)
 	w := worker.New(c, contract.QueueControl, worker.Options{})
 	w.RegisterWorkflowWithOptions(obedient, workflow.RegisterOptions{Name: contract.ExecutionWorkflow})
 	w.RegisterWorkflowWithOptions(hung, workflow.RegisterOptions{Name: contract.ApprovalWorkflow})

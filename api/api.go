@@ -160,6 +160,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.registerConnections()
 	s.registerApprovals()
 	s.registerMonitoring()
+	s.registerAirflow()
 	s.registerAudit()
 	s.registerWorkflows()
 	for _, register := range more {

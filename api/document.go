@@ -48,6 +48,7 @@ func describe(version string) huma.Config {
 		{Name: "Monitoring", Description: "What executions did over time, and what is wrong."},
 		{Name: "Workflows", Description: "What runs in Temporal: executions, approvals, cancellations and others."},
 		{Name: "Connections", Description: "How tasks reach databases and files."},
+		{Name: "Airflow", Description: "DAGs and their runs."},
 		{Name: "Audit", Description: "Who changed what."},
 		{Name: "System", Description: "The service itself."},
 	}

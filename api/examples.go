@@ -81,7 +81,8 @@ var (
 		"engine": "temporal", "priority": "NORMAL", "definitionVersion": 1, "estimatedDurationMs": 300000,
 		"submittedAt": "2026-02-12T10:45:00Z", "rerunOf": "exec-01khk2vq4e8w2n7r5z0y9p6k3m"
 	}`)
-	exampleAudit = json.RawMessage(`{
+	exampleTriggerDag = json.RawMessage(`{"conf": {"start_date": "2026-02-01", "end_date": "2026-02-12"}}`)
+	exampleAudit      = json.RawMessage(`{
 		"entries": [{"auditId": "audit-01khk2vr7c4n8w1q5z9t3m6x0b", "at": "2026-02-12T10:30:00Z", "subject": "engineer@acme.com",
 			"operation": "executePipeline", "method": "POST", "path": "/v1/pipelines/pipeline-01khk2v0w9jx3t6q8m5d7c4b2a/execute",
 			"resourceId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "status": 202, "requestId": "01khk2vq3x7m1t4w8z0c5n9b6d"}],

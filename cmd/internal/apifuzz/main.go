@@ -37,8 +37,9 @@ func main() {
 	examples := flag.Int("examples", 25, "most cases an operation and phase")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *bin, *venv, *examples, flag.Args()); err != nil {
+	err := run(ctx, *bin, *venv, *examples, flag.Args())
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "apifuzz:", err)
 		os.Exit(1)
 	}
@@ -78,6 +79,7 @@ func run(ctx context.Context, bin, venv string, examples int, more []string) err
 	cmd := exec.CommandContext(ctx, tool, append([]string{
 		"--config-file", path, "run", s.API + "/openapi.json", "-u", s.API,
 		"-H", "Authorization: Bearer " + c.Token, "-H", "X-Tenant-ID: " + tenant,
+		"--exclude-path-regex", "^/v1/airflow/", // which answers that there is none, with a 503
 		"--workers", "2", "--max-examples", fmt.Sprint(examples), "--exclude-checks", tolerated, "--continue-on-failure",
 	}, more...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, os.Stdout, os.Stderr

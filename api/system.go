@@ -38,7 +38,7 @@ func (s *service) registerSystem() error {
 	register(s, operation{
 		Operation: huma.Operation{
 			OperationID: "getHealth", Method: http.MethodGet, Path: "/healthz",
-			Tags: []string{"System"}, Summary: "Is the process alive?",
+			Tags: []string{"System"}, Summary: "Is the process alive?", Description: "Answers as long as it can; it asks nothing that the process depends on.",
 		},
 		Scope: auth.Public,
 	}, func(context.Context, *struct{}) (*healthOutput, error) {

@@ -338,7 +338,7 @@ func TestRoles(t *testing.T) {
 		"DATA_STEWARD": ["pipelines:read", "approvals:decide"],
 		"OPERATOR": ["pipelines:read", "pipelines:execute", "workflows:operate", "airflow:operate", "alerts:write"],
 		"ADMIN": ["pipelines:read", "pipelines:execute", "pipelines:write", "connections:write", "approvals:decide",
-			"workflows:operate", "airflow:operate", "alerts:write"]
+			"workflows:operate", "airflow:operate", "alerts:write", "audit:read"]
 	}`
 	var want map[auth.Role][]auth.Scope
 	require.NoError(t, json.Unmarshal([]byte(table), &want))

@@ -32,6 +32,7 @@ const (
 	PrefixConnection = "conn-"
 	PrefixAlert      = "alert-"
 	PrefixBackfill   = "backfill-"
+	PrefixPlan       = "plan-"
 )
 
 // NewID returns prefix followed by a lower-case ULID: 26 characters that sort by the time they

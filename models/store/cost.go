@@ -203,12 +203,12 @@ func (t *Tenant) taskCosts(ctx context.Context, db bun.IDB, pipelineID string, s
 const maxHour = int64(1) << 40
 
 // estimateCost fills in what an execution will cost: the median of completed ones, nothing where no cost of any is known.
-func (t *Tenant) estimateCost(ctx context.Context, tx bun.Tx, row *executionRow, completed []string) error {
+func (t *Tenant) estimateCost(ctx context.Context, db bun.IDB, row *executionRow, completed []string) error {
 	if len(completed) == 0 {
 		return nil
 	}
 	var costs []int64
-	err := tx.NewSelect().Model((*costRow)(nil)).ColumnExpr("compute_micros + storage_micros + network_micros").
+	err := db.NewSelect().Model((*costRow)(nil)).ColumnExpr("compute_micros + storage_micros + network_micros").
 		Where("tenant_id = ? AND execution_id IN (?)", t.id, bun.List(completed)).Scan(ctx, &costs)
 	if err != nil || len(costs) == 0 {
 		return err

@@ -83,6 +83,7 @@ var indexes = map[string][]string{
 	"Logs of a task":                   {"execution_logs_task"},
 	"OpenExecutions":                   {"executions_open"},
 	"PurgeExpired":                     {"idempotency_keys_claimed"},
+	"PurgePlans":                       {"plans_created"},
 	"Audit by subject":                 {"audit_subject"},
 	"Audit by resource":                {"audit_resource"},
 	"UnsyncedSchedules":                {"schedules_unsynced"},
@@ -167,6 +168,8 @@ func moreCalls(ctx context.Context, t *Tenant, w world) map[string]func() (any, 
 		"OpenBackfills":            func() (any, error) { return t.store.OpenBackfills(ctx, time.Now(), "", 10) },
 		"OpenExecutions":           func() (any, error) { return t.store.OpenExecutions(ctx, time.Now(), "exec-", 10) },
 		"PurgeExpired":             func() (any, error) { return t.store.PurgeExpired(ctx, time.Now()) },
+		"PurgePlans":               func() (any, error) { return t.store.PurgePlans(ctx, time.Now().Add(time.Hour), 10) },
+		"PlannedSteps of all":      func() (any, error) { return t.PlannedSteps(ctx, w.plan.ID) },
 	}
 }
 

@@ -99,9 +99,9 @@ func (t *Tenant) claimPipeline(ctx context.Context, tx bun.Tx, row *executionRow
 
 // estimate fills in LastRun, EstimatedMicros and EstimatedCostMicros from the pipeline's history. A re-run stands for the same
 // time as what it runs again, so it keeps that one's LastRun.
-func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) error {
+func (t *Tenant) estimate(ctx context.Context, db bun.IDB, row *executionRow) error {
 	completed := func(rows *[]executionRow) *bun.SelectQuery {
-		return tx.NewSelect().Model(rows).Column("id", "started_at", "ended_at").
+		return db.NewSelect().Model(rows).Column("id", "started_at", "ended_at").
 			Where("tenant_id = ? AND pipeline_id = ? AND status = 'COMPLETED'", t.id, row.PipelineID).OrderExpr("id DESC")
 	}
 	var last, alike []executionRow
@@ -120,7 +120,20 @@ func (t *Tenant) estimate(ctx context.Context, tx bun.Tx, row *executionRow) err
 		micros[i], ids[i] = e.EndedAt.Sub(e.StartedAt.Time).Microseconds(), e.ID
 	}
 	row.EstimatedMicros = median(micros)
-	return t.estimateCost(ctx, tx, row, ids)
+	return t.estimateCost(ctx, db, row, ids)
+}
+
+// Estimate returns how long an execution of a pipeline on an engine is expected to take, 0 where none has COMPLETED, and
+// what it will cost in millionths of a dollar, nil where no cost of any is known.
+func (t *Tenant) Estimate(ctx context.Context, pipelineID string, engine models.Engine) (time.Duration, *int64, error) {
+	row := &executionRow{PipelineID: pipelineID, Engine: engine}
+	err := t.read(ctx, func(db bun.IDB) error {
+		if err := t.checkPipeline(ctx, db, pipelineID); err != nil {
+			return err
+		}
+		return t.estimate(ctx, db, row)
+	})
+	return time.Duration(row.EstimatedMicros) * time.Microsecond, row.EstimatedCostMicros, err
 }
 
 func median(values []int64) int64 {

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"github.com/uptrace/bun"
 
@@ -13,6 +15,8 @@ import (
 type Tenant struct {
 	store *Store
 	id    models.TenantID
+	// rehearsal says that nothing is written; see Rehearsal.
+	rehearsal bool
 }
 
 // ForTenant opens a tenant's part. Where id is not a tenant's id in canonical form, every method of the
@@ -37,7 +41,16 @@ func (t *Tenant) write(ctx context.Context, fn func(ctx context.Context, tx bun.
 	if err := t.check(); err != nil {
 		return err
 	}
-	return t.store.write(ctx, fn)
+	if !t.rehearsal {
+		return t.store.write(ctx, fn)
+	}
+	err := t.store.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		return cmp.Or(fn(ctx, tx), errRehearsed)
+	})
+	if errors.Is(err, errRehearsed) {
+		return nil
+	}
+	return err
 }
 
 func (t *Tenant) check() error {

@@ -23,6 +23,7 @@ type world struct {
 	alert      models.Alert
 	schedule   models.Schedule
 	backfill   models.Backfill
+	plan       models.Plan
 	audit      string
 	key        string
 }
@@ -48,6 +49,7 @@ func newWorld(tb testing.TB, t *Tenant) world {
 	w.alert = alerts[0]
 	w.schedule = newSchedule(tb, t, w.pipeline)
 	w.backfill = newBackfill(tb, t, w.pipeline)
+	w.plan = newPlan(tb, t)
 	w.audit = models.NewID("audit-")
 	require.NoError(tb, t.BeginAudit(ctx, models.AuditEntry{ID: w.audit, At: time.Now(), Subject: "ada", Operation: "x"}))
 	claim, err := t.ClaimKey(ctx, w.key, "fingerprint", "id", time.Now())
@@ -163,6 +165,17 @@ func calls(ctx context.Context, t *Tenant, w world) map[string]func() (any, erro
 			e.BackfillID = w.backfill.ID
 			return t.SubmitBackfilled(ctx, e)
 		},
+		"CreatePlan": func() (any, error) {
+			return none(t.CreatePlan(ctx, models.Plan{ID: models.NewID(models.PrefixPlan), CreatedAt: time.Now()}))
+		},
+		"Plan":         func() (any, error) { return t.Plan(ctx, w.plan.ID) },
+		"RecordStep":   func() (any, error) { return none(t.RecordStep(ctx, w.plan.ID, models.PlannedStep{Name: "raw"})) },
+		"PlannedSteps": func() (any, error) { return t.PlannedSteps(ctx, w.plan.ID, "raw") },
+		"DeletePlan":   func() (any, error) { return none(t.DeletePlan(ctx, w.plan.ID)) },
+		"Estimate": func() (any, error) {
+			_, _, err := t.Estimate(ctx, w.pipeline.ID, models.EngineTemporal)
+			return none(err)
+		},
 		"BeginAudit": func() (any, error) {
 			return none(t.BeginAudit(ctx, models.AuditEntry{ID: models.NewID("audit-"), At: time.Now(), Subject: "eve"}))
 		},
@@ -233,7 +246,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			"Pipelines": true, "Connections": true, "ConnectionsByRef": true, "Executions": true, "TaskOutputs": true,
 			"Notifications": true, "NotificationStarted": true, "ExecutionRefs": true, "Retained": true,
 			"Approvals": true, "Schedules": true, "ScheduleSynced": true,
-			"BeginAudit": true, "Audit": true, "TakeRequests": true, "Backfills": true, "CompletedDueTimes": true,
+			"BeginAudit": true, "Audit": true, "TakeRequests": true, "CreatePlan": true, "PlannedSteps": true, "DeletePlan": true, "Backfills": true, "CompletedDueTimes": true,
 			"Cursor": true, "Batches": true,
 			"ColumnLineage": true, "LastStarted": true, "PipelineDatasets": true, "SetDatasets": true, "Neighbours": true,
 		}
@@ -265,7 +278,7 @@ func snapshot(tb testing.TB, t *Tenant, w world) string {
 	var seen []any
 	all := calls(tb.Context(), t, w)
 	for _, method := range []string{
-		"Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
+		"Plan", "PlannedSteps", "Pipeline", "Pipelines", "PipelineVersion", "Connection", "Connections", "Execution", "Executions", "TaskRuns", "Logs",
 		"Alert", "Alerts", "Metrics", "CostSummary", "Notifications",
 		"Approval", "Approvals", "ApprovalTrail", "Schedule", "Schedules", "Backfill", "Backfills", "Audit",
 		"ColumnLineage", "LastStarted", "PipelineDatasets", "Neighbours",

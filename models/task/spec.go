@@ -53,6 +53,10 @@ type Spec struct {
 	// that have the same Enclosure, Scratch and Limits. Without it a process does one task.
 	Enclosure string `json:"enclosure,omitempty"`
 
+	// Preview is set where the task is only looked at for a plan: it does with little data all it would do, up to
+	// publishing. A sink compares its input with what is there.
+	Preview *Preview `json:"preview,omitempty"`
+
 	Limits  Limits  `json:"limits"`
 	Secrets Secrets `json:"secrets"`
 	Access  Access  `json:"access"`
@@ -70,6 +74,12 @@ type Notification struct {
 type Input struct {
 	Name string `json:"name"`
 	Dir  string `json:"dir"`
+}
+
+// Preview bounds what a task looks at for a plan, in rows.
+type Preview struct {
+	Rows int `json:"rows"` // that are read and handed on at most
+	Show int `json:"show"` // of these that the result holds
 }
 
 // Limits bound a task process.
@@ -143,6 +153,10 @@ type Result struct {
 	AlreadyPublished bool `json:"alreadyPublished,omitempty"`
 	// Cursor is the place up to which an incremental source has read: the Value of its cursor once that is published.
 	Cursor string `json:"cursor,omitempty"`
+	// Sample are the rows that a Preview shows, their values as text.
+	Sample []map[string]*string `json:"sample,omitempty"`
+	// Sink is what a sink found under a Preview.
+	Sink *models.SinkFinding `json:"sink,omitempty"`
 	// PassThrough says that the output is the (single) input, unchanged, so nothing was written.
 	PassThrough bool `json:"passThrough,omitempty"`
 	// Usage is what the task used.
@@ -150,10 +164,7 @@ type Result struct {
 }
 
 // Column is a column's name and its DuckDB type.
-type Column struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
+type Column = models.Column
 
 // CheckResult is what a quality check found.
 type CheckResult struct {

@@ -57,14 +57,19 @@ func (j *job) readDatabase(ctx context.Context) (*task.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := target.Read(ctx, j.spec.Source.JDBC, j.cursor(), postgres.Dest{Dir: out.Dir(), Meter: outside{&j.out.meter}})
+	if j.spec.Preview != nil { // to show what was read
+		if _, err := j.configure(ctx, out.Dir()); err != nil {
+			return nil, err
+		}
+	}
+	found, err := target.Read(ctx, j.spec.Source.JDBC, j.cursor(), postgres.Dest{Dir: out.Dir(), MaxRows: j.maxRows(), Meter: outside{&j.out.meter}})
 	if err != nil {
 		return nil, err
 	}
 	if found.Skipped > 0 {
 		j.out.Warnf("%d rows or more are never read: %s is null or infinite in them", found.Skipped, j.spec.Source.JDBC.WatermarkColumn)
 	}
-	if err := j.commit(out, found.Rows); err != nil {
+	if err := j.commit(ctx, out, found.Rows); err != nil {
 		return nil, err
 	}
 	res := j.result()

@@ -21,6 +21,8 @@ type job struct {
 	opts    Options
 	walls   walls
 	environ []string
+	// sample are the rows to show of a preview.
+	sample []map[string]*string
 	// shutIn says that an earlier task of the same enclosure has shut the process in.
 	shutIn bool
 }
@@ -45,6 +47,10 @@ func (j *job) do(ctx context.Context) (*task.Result, error) {
 		return j.check(ctx)
 	case s.Kind == models.TaskSink && s.Sink != nil && s.Connection != nil && len(s.Inputs) == 1:
 		switch {
+		case s.Sink.Type == definition.SinkJDBC && s.Sink.JDBC != nil && s.Preview != nil:
+			return j.compareTable(ctx)
+		case s.Sink.Type == definition.SinkCloudStorage && s.Sink.Storage != nil && s.Preview != nil:
+			return j.compareFiles(ctx)
 		case s.Sink.Type == definition.SinkJDBC && s.Sink.JDBC != nil:
 			return j.writeDatabase(ctx)
 		case s.Sink.Type == definition.SinkCloudStorage && s.Sink.Storage != nil:
@@ -175,4 +181,6 @@ func (j *job) publication() string {
 }
 
 // result is the task's counts so far.
-func (j *job) result() *task.Result { return &task.Result{Progress: j.out.meter.progress()} }
+func (j *job) result() *task.Result {
+	return &task.Result{Progress: j.out.meter.progress(), Sample: j.sample}
+}

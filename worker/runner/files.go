@@ -31,7 +31,7 @@ func (j *job) readFiles(ctx context.Context) (*task.Result, error) {
 		return nil, err
 	}
 	found, err := store.Read(ctx, j.engine, j.spec.Source.Storage, j.cursor(),
-		blob.Dest{Dir: out.Dir(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: outside{&j.out.meter}})
+		blob.Dest{Dir: out.Dir(), MaxRows: j.maxRows(), Scratch: j.spec.Scratch, ScratchBytes: j.spec.Limits.ScratchBytes, Meter: outside{&j.out.meter}})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (j *job) readFiles(ctx context.Context) (*task.Result, error) {
 	if found.Gone > 0 {
 		j.out.Warnf("%d files that an execution before began to publish are gone or were changed: sinks that had not published them do not get them", found.Gone)
 	}
-	if err := j.commit(out, found.Rows); err != nil {
+	if err := j.commit(ctx, out, found.Rows); err != nil {
 		return nil, err
 	}
 	res := j.result()

@@ -46,8 +46,20 @@ func (j *job) cluster(ctx context.Context, policy sandbox.Policy, registry strin
 	return target, j.enclose(policy)
 }
 
+// topic is the source; under a preview one of few records that tells no consumer group of them.
+func (j *job) topic() *definition.KafkaSource {
+	source := *j.spec.Source.Kafka
+	if most := j.maxRows(); most > 0 {
+		source.ConsumerGroup = ""
+		if source.MaxRecords == 0 || source.MaxRecords > most {
+			source.MaxRecords = most
+		}
+	}
+	return &source
+}
+
 func (j *job) readTopic(ctx context.Context) (*task.Result, error) {
-	source := j.spec.Source.Kafka
+	source := j.topic()
 	out, err := j.createOutput(j.spec.Output)
 	if err != nil {
 		return nil, err
@@ -72,7 +84,7 @@ func (j *job) readTopic(ctx context.Context) (*task.Result, error) {
 	if found.Unheard != "" {
 		j.out.Warnf("the consumer group %s was not told what is published: %s", source.ConsumerGroup, found.Unheard)
 	}
-	if err := j.commit(out, found.Rows); err != nil {
+	if err := j.commit(ctx, out, found.Rows); err != nil {
 		return nil, err
 	}
 	res := j.result()

@@ -41,6 +41,9 @@ func (j *job) transform(ctx context.Context) (*task.Result, error) {
 	}
 	if plan.PassThrough {
 		j.out.meter.AddOut(inputs[0].Rows, inputs[0].Bytes)
+		if err := j.show(ctx, inputs[0].Name); err != nil {
+			return nil, err
+		}
 		res := j.result()
 		res.PassThrough = true
 		if res.Columns, err = j.engine.Describe(ctx, inputs[0].Name); err != nil {
@@ -53,7 +56,11 @@ func (j *job) transform(ctx context.Context) (*task.Result, error) {
 	if err := j.engine.CreateView(ctx, resultView, plan.SQL); err != nil {
 		return nil, err
 	}
-	columns, err := j.stage(ctx, out, resultView)
+	rows, err := j.bounded(ctx, resultView)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := j.stage(ctx, out, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +111,9 @@ func (j *job) check(ctx context.Context) (*task.Result, error) {
 		return nil, f
 	}
 	if found.Passed || out == nil {
+		if err := j.show(ctx, c.Input); err != nil {
+			return nil, err
+		}
 		res := j.result()
 		res.Check, res.PassThrough = found, true
 		for _, in := range inputs {
@@ -111,7 +121,8 @@ func (j *job) check(ctx context.Context) (*task.Result, error) {
 				res.RowsOut, res.BytesOut = in.Rows, in.Bytes
 			}
 		}
-		return res, nil
+		res.Columns, err = j.engine.Describe(ctx, c.Input)
+		return res, err
 	}
 	return j.setAside(ctx, found, out, aside)
 }
@@ -136,7 +147,7 @@ func (j *job) setAside(ctx context.Context, found *task.CheckResult, out, aside 
 		return nil, fault.Internal("finish its quarantine", err)
 	}
 	j.out.meter.quarantined.Add(size)
-	if err := j.commit(out, passed); err != nil {
+	if err := j.commit(ctx, out, passed); err != nil {
 		return nil, err
 	}
 	found.Quarantined = quarantined
@@ -159,11 +170,14 @@ func (j *job) stage(ctx context.Context, out *staging.Output, name string) ([]ta
 	if err != nil {
 		return nil, err
 	}
-	return columns, j.commit(out, rows)
+	return columns, j.commit(ctx, out, rows)
 }
 
 // commit makes an output of so many rows final.
-func (j *job) commit(out *staging.Output, rows int64) error {
+func (j *job) commit(ctx context.Context, out *staging.Output, rows int64) error {
+	if err := j.showStaged(ctx, out); err != nil {
+		return err
+	}
 	size, err := out.Commit()
 	if err != nil {
 		return fault.Internal("finish its output", err)

@@ -210,7 +210,7 @@ func parseRecord(r *bufio.Reader, d dialect) ([]string, error) {
 }
 
 // readCSV defines the view over CSV files with the types that keep every value.
-func (s *Store) readCSV(ctx context.Context, e Engine, files []file, src *definition.StorageSource, scratch string) error {
+func (s *Store) readCSV(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest) error {
 	d, err := dialectOf(src.CSV)
 	if err != nil {
 		return err
@@ -229,5 +229,5 @@ func (s *Store) readCSV(ctx context.Context, e Engine, files []file, src *defini
 			open = append(open, undecided{column: column, among: candidates})
 		}
 	}
-	return typedView(ctx, e, raw{query: query, columns: columns, open: open, schema: src.Schema, scratch: scratch})
+	return typedView(ctx, e, raw{query: to.bounded(query), columns: columns, open: open, schema: src.Schema, scratch: to.Scratch})
 }

@@ -35,7 +35,7 @@ var nestedAsText = map[string]string{
 }
 
 // readJSON defines the view over JSON files: lines or one array of objects.
-func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *definition.StorageSource, scratch string) error {
+func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest) error {
 	var filled []file
 	for _, f := range files {
 		if f.Size > 0 {
@@ -45,14 +45,19 @@ func (s *Store) readJSON(ctx context.Context, e Engine, files []file, src *defin
 	if len(filled) == 0 {
 		return errNoColumns
 	}
-	return ViewJSON(ctx, e, s.paths(filled), src.Schema, scratch)
+	return ViewJSON(ctx, e, s.paths(filled), src.Schema, to)
 }
 
 // ViewJSON defines the view SourceView over JSON files of lines or one array of objects: the columns are the union
 // of the objects' keys, with the types of the schema, else those that hold all values without loss.
-func ViewJSON(ctx context.Context, e Engine, paths []string, schema []definition.ColumnType, scratch string) error {
+func ViewJSON(ctx context.Context, e Engine, paths []string, schema []definition.ColumnType, to Dest) error {
 	from := duckdb.List(paths) + ", format = 'auto', compression = 'uncompressed'"
-	detected, err := e.DescribeQuery(ctx, fmt.Sprintf("SELECT * FROM read_json(%s, sample_size = -1, union_by_name = true, map_inference_threshold = -1, field_appearance_threshold = 0)", from))
+	looked := -1 // at all rows
+	if to.MaxRows > 0 {
+		looked = to.MaxRows
+	}
+	detected, err := e.DescribeQuery(ctx, fmt.Sprintf(
+		"SELECT * FROM read_json(%s, sample_size = %d, union_by_name = true, map_inference_threshold = -1, field_appearance_threshold = 0)", from, looked))
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func ViewJSON(ctx context.Context, e Engine, paths []string, schema []definition
 		types[c.Name] = read
 	}
 	return typedView(ctx, e, raw{
-		query:   fmt.Sprintf("SELECT * FROM read_json(%s, columns = %s)", from, duckdb.Struct(pairs)),
-		columns: columns, types: types, open: open, schema: schema, scratch: scratch,
+		query:   to.bounded(fmt.Sprintf("SELECT * FROM read_json(%s, columns = %s)", from, duckdb.Struct(pairs))),
+		columns: columns, types: types, open: open, schema: schema, scratch: to.Scratch,
 	})
 }

@@ -27,6 +27,7 @@ type Meter interface {
 // Dest is where a source's rows go.
 type Dest struct {
 	Dir     string // an empty directory for Parquet files
+	MaxRows int    // that are read; 0 is all
 	Scratch string // a directory for temporary files
 	// ScratchBytes bounds what is unpacked there; 0 leaves it open.
 	ScratchBytes int64
@@ -52,6 +53,9 @@ func (s *Store) Read(ctx context.Context, e Engine, src *definition.StorageSourc
 	files, err := s.list(src.Prefix, src.Pattern)
 	if err != nil {
 		return nil, err
+	}
+	if to.MaxRows > 0 {
+		files = first(files)
 	}
 	found := &Found{}
 	if from != nil {
@@ -82,6 +86,28 @@ func (s *Store) stage(ctx context.Context, e Engine, files []file, src *definiti
 	}
 	to.Meter.AddIn(found.Rows, bytes)
 	return nil
+}
+
+// firstBytes is how much of a source's files a bounded read looks at: the first of them, until they are that large.
+const firstBytes = 1 << 20
+
+// first are the files that a bounded read looks at.
+func first(files []file) []file {
+	var size int64
+	for i, f := range files {
+		if size += f.Size; size >= firstBytes {
+			return files[:i+1]
+		}
+	}
+	return files
+}
+
+// bounded is a query for as many of the rows as are read.
+func (d Dest) bounded(query string) string {
+	if d.MaxRows == 0 {
+		return query
+	}
+	return fmt.Sprintf("SELECT * FROM (\n%s\n) LIMIT %d", query, d.MaxRows)
 }
 
 func orStar(pattern string) string {
@@ -121,7 +147,7 @@ func (s *Store) stageText(ctx context.Context, e Engine, files []file, src *defi
 	if src.Format == definition.FormatJSON {
 		read = s.readJSON
 	}
-	err = read(ctx, e, files, src, to.Scratch)
+	err = read(ctx, e, files, src, to)
 	if errors.Is(err, errNoColumns) {
 		return emptySet(ctx, e, src.Schema, to, found)
 	}
@@ -197,7 +223,7 @@ func copyTo(path string, from io.Reader) error {
 // stageParquet copies files of one schema as they are, and unites others by the names of their columns.
 func (s *Store) stageParquet(ctx context.Context, e Engine, files []file, src *definition.StorageSource, to Dest, found *Found) error {
 	paths := duckdb.List(s.paths(files))
-	query := fmt.Sprintf("SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", paths)
+	query := to.bounded(fmt.Sprintf("SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", paths))
 	columns, err := e.DescribeQuery(ctx, query)
 	if err != nil {
 		return s.damagedParquet(ctx, e, files, err)
@@ -209,7 +235,7 @@ FROM parquet_schema(%s) GROUP BY file_name)`, paths), &schemas)
 	if err != nil {
 		return ofData(err)
 	}
-	if schemas > 1 || len(src.Schema) > 0 {
+	if schemas > 1 || len(src.Schema) > 0 || to.MaxRows > 0 {
 		if err := castView(ctx, e, SourceView, query, columns, src.Schema); err != nil {
 			return ofData(err)
 		}

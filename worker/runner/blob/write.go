@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/matih/pipeline-service/models"
@@ -268,15 +269,24 @@ func (w *writer) replaced(m *manifest) ([]string, error) {
 	default:
 		return nil, nil
 	}
-	name, err := regexp.Compile("^" + regexp.QuoteMeta(w.base) + publishedName)
-	if err != nil {
-		return nil, err
-	}
 	fresh := map[string]bool{}
 	for _, f := range m.Files {
 		fresh[f.Name] = true
 	}
-	var old []string
+	all, err := w.own()
+	return slices.DeleteFunc(all, func(at string) bool {
+		whole := len(dirs) == 0 && w.load.Sink.Mode == definition.WriteOverwrite
+		return fresh[at] || !whole && !dirs[path.Dir(at)]
+	}), err
+}
+
+// own lists the files that the sink's executions have published.
+func (w *writer) own() ([]string, error) {
+	name, err := regexp.Compile("^" + regexp.QuoteMeta(w.base) + publishedName)
+	if err != nil {
+		return nil, err
+	}
+	var own []string
 	err = fs.WalkDir(w.store.root.FS(), w.dir, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -288,12 +298,12 @@ func (w *writer) replaced(m *manifest) ([]string, error) {
 			}
 			return nil
 		}
-		if name.MatchString(entry.Name()) && !fresh[at] && (len(dirs) == 0 && w.load.Sink.Mode == definition.WriteOverwrite || dirs[path.Dir(at)]) {
-			old = append(old, at)
+		if name.MatchString(entry.Name()) {
+			own = append(own, at)
 		}
 		return nil
 	})
-	return old, err
+	return own, err
 }
 
 // writeFault is the failure of writing files.

@@ -70,5 +70,5 @@ func checkName(name string) *task.Failure {
 }
 
 func (jsonFormat) view(ctx context.Context, e Engine, paths []string, scratch string) error {
-	return blob.ViewJSON(ctx, e, paths, metadata, scratch)
+	return blob.ViewJSON(ctx, e, paths, metadata, blob.Dest{Scratch: scratch})
 }

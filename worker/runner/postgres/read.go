@@ -25,8 +25,9 @@ type Meter interface {
 
 // Dest is where a source's rows go.
 type Dest struct {
-	Dir   string // an empty directory for Parquet files
-	Meter Meter
+	Dir     string // an empty directory for Parquet files
+	MaxRows int    // that are read; 0 is all
+	Meter   Meter
 }
 
 // Found is what a source held.
@@ -106,6 +107,9 @@ func (r *reading) describe(ctx context.Context) error {
 			return r.target.unknownTable(ctx, r.src.Table)
 		}
 		return r.fault(ctx, err)
+	}
+	if r.to.MaxRows > 0 {
+		r.from = fmt.Sprintf("(SELECT * FROM %s LIMIT %d) AS q", r.from, r.to.MaxRows)
 	}
 	if len(description.ParamOIDs) > 0 {
 		return fault.Errorf(models.ClassSQL, "the query has the parameter $1, for which there is no value")
@@ -226,6 +230,9 @@ func (r *reading) copyWhere(ctx context.Context, condition string) (int64, error
 	parts, err := r.partition(ctx, condition)
 	if err != nil {
 		return 0, err
+	}
+	if r.to.MaxRows > 0 {
+		parts = []string{condition} // what is limited is not the same for several queries
 	}
 	if len(parts) == 1 {
 		return r.copyPart(ctx, r.conn, r.selectSQL(parts[0]))

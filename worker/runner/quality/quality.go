@@ -5,7 +5,6 @@ package quality
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/matih/pipeline-service/models"
@@ -40,11 +39,8 @@ const (
 	flagColumn  = "_fails"
 )
 
-// sampleRows and sampleChars bound the evidence.
-const (
-	sampleRows  = 10
-	sampleChars = 200
-)
+// sampleRows bounds the evidence.
+const sampleRows = 10
 
 // plan is a check as SQL.
 type plan struct {
@@ -135,33 +131,7 @@ func sample(ctx context.Context, e Engine, failing string) ([]map[string]*string
 	if err := e.CreateView(ctx, "_sample", failing); err != nil {
 		return nil, err
 	}
-	columns, err := e.Describe(ctx, "_sample")
-	if err != nil {
-		return nil, err
-	}
-	items := make([]string, len(columns))
-	for i, c := range columns {
-		items[i] = fmt.Sprintf("left(CAST(%s AS VARCHAR), %d)", duckdb.Ident(c.Name), sampleChars)
-	}
-	var rows []map[string]*string
-	err = e.QueryEach(ctx, fmt.Sprintf("SELECT %s FROM _sample LIMIT %d", strings.Join(items, ", "), sampleRows),
-		func(scan func(...any) error) error {
-			values := make([]*string, len(columns))
-			into := make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := scan(into...); err != nil {
-				return err
-			}
-			row := make(map[string]*string, len(columns))
-			for i, c := range columns {
-				row[c.Name] = values[i]
-			}
-			rows = append(rows, row)
-			return nil
-		})
-	return rows, err
+	return duckdb.Sample(ctx, e, "_sample", sampleRows)
 }
 
 // percent writes a share so that small ones stay visible.

@@ -30,7 +30,10 @@ type activitySet struct {
 // tasks, the others on control, which also runs local activities.
 func registerActivities(control, tasks worker.ActivityRegistry, a activitySet) {
 	register(tasks, contract.RunTaskActivity, a.tasks.RunTask)
+	register(tasks, contract.InspectStepActivity, a.tasks.InspectStep)
 	register(control, contract.TestConnectionActivity, a.tasks.TestConnection)
+	register(control, contract.LoadPlanActivity, a.tasks.LoadPlan)
+	register(control, contract.EndPlanActivity, a.tasks.EndPlan)
 	register(control, contract.PrepareActivity, a.executions.Prepare)
 	register(control, contract.FinishActivity, a.executions.Finish)
 	register(control, contract.OpenApprovalActivity, a.approvals.Open)

@@ -65,6 +65,20 @@ func withTaskPolicy(ctx workflow.Context, plan contract.Plan, task contract.Plan
 	})
 }
 
+// withInspectPolicy is for a look at a step that somebody waits for. It is tried again only where the worker was lost or
+// the database away; what is wrong with the step is a result.
+func withInspectPolicy(ctx workflow.Context, step contract.PlannedTask) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID:          step.Name,
+		TaskQueue:           contract.QueueTasks,
+		StartToCloseTimeout: contract.InspectTimeout,
+		HeartbeatTimeout:    taskHeartbeat,
+		WaitForCancellation: true,
+		Summary:             string(step.Kind) + " " + step.Name,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 2},
+	})
+}
+
 // withInteractivePolicy is for an activity somebody waits for: few tries, short timeout.
 func withInteractivePolicy(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -14,6 +14,7 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Cancellation, workflow.RegisterOptions{Name: contract.CancellationWorkflow})
 	r.RegisterWorkflowWithOptions(ConnectionTest, workflow.RegisterOptions{Name: contract.ConnectionTestWorkflow})
 	r.RegisterWorkflowWithOptions(Notification, workflow.RegisterOptions{Name: contract.NotificationWorkflow})
+	r.RegisterWorkflowWithOptions(Plan, workflow.RegisterOptions{Name: contract.PlanWorkflow})
 	r.RegisterWorkflowWithOptions(ScheduledExecution, workflow.RegisterOptions{Name: contract.ScheduledExecutionWorkflow})
 	r.RegisterWorkflowWithOptions(Backfill, workflow.RegisterOptions{Name: contract.BackfillWorkflow})
 	r.RegisterWorkflowWithOptions(Maintenance, workflow.RegisterOptions{Name: contract.MaintenanceWorkflow})

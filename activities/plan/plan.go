@@ -24,6 +24,7 @@ type Plan struct {
 	Execution  models.Execution // as it was when the plan was made: only its fixed fields may be used
 	Definition *definition.Definition
 	Nodes      []definition.Node
+	Sample     int // of a draft: how many rows of each step are shown
 	index      map[string]int
 }
 

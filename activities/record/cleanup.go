@@ -19,7 +19,7 @@ import (
 const quarantineDir = "quarantine"
 
 // CleanUp removes the staged data of executions that ended long enough ago and that no other uses, quarantined
-// rows likewise, directories that no execution answers for, and expired idempotency keys.
+// rows likewise, directories that no execution answers for, plans nobody waits for, and expired idempotency keys.
 func (a *Maintenance) CleanUp(ctx context.Context) (contract.CleanUpResult, error) {
 	var result contract.CleanUpResult
 	now := time.Now()
@@ -28,6 +28,9 @@ func (a *Maintenance) CleanUp(ctx context.Context) (contract.CleanUpResult, erro
 		return result, err
 	}
 	result.IdempotencyKeys = keys
+	if result.Plans, err = a.removePlans(ctx, now.Add(-planKept)); err != nil {
+		return result, err
+	}
 	quarantine := max(a.QuarantineRetention, a.StagingRetention)
 	for _, step := range []struct {
 		count   *int
@@ -92,7 +95,7 @@ func (a *Maintenance) removeOrphans(ctx context.Context, base string, before tim
 		if err != nil || string(tenant) != entry.Name() {
 			continue // not a tenant's directory
 		}
-		old, err := oldDirs(filepath.Join(base, entry.Name()), before)
+		old, err := oldDirs(filepath.Join(base, entry.Name()), models.PrefixExecution, before)
 		if err != nil {
 			return removed, err
 		}
@@ -117,15 +120,15 @@ func (a *Maintenance) removeOrphans(ctx context.Context, base string, before tim
 	return removed, nil
 }
 
-// oldDirs lists the directories of executions in dir that have not changed since a time.
-func oldDirs(dir string, before time.Time) ([]string, error) {
+// oldDirs lists the directories in dir whose names are ids of a prefix and that have not changed since a time.
+func oldDirs(dir, prefix string, before time.Time) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var old []string
 	for _, entry := range entries {
-		if !models.IsID(models.PrefixExecution, entry.Name()) {
+		if !models.IsID(prefix, entry.Name()) {
 			continue
 		}
 		info, err := entry.Info()

@@ -129,3 +129,24 @@ func TestCleanUpRemovesWhatNobodyNeeds(t *testing.T) {
 	assert.NoDirExists(t, s.staged(old.ID))
 	assert.DirExists(t, s.quarantined(old.ID))
 }
+
+func TestCleanUpRemovesPlansNobodyWaitsFor(t *testing.T) {
+	s := newStaging(t)
+	own := s.store.ForTenant(tenant)
+	plan := func(ago time.Duration) string {
+		id := models.NewID(models.PrefixPlan)
+		require.NoError(t, own.CreatePlan(t.Context(), models.Plan{ID: id, CreatedAt: time.Now().Add(-ago)}))
+		require.NoError(t, os.MkdirAll(s.staged(id), 0o700))
+		require.NoError(t, os.Chtimes(s.staged(id), time.Time{}, time.Now().Add(-ago)))
+		return id
+	}
+	waited, forgotten := plan(time.Minute), plan(2*time.Hour)
+	assert.Equal(t, contract.CleanUpResult{Plans: 2}, s.cleanUp(), "a row and a directory")
+	assert.DirExists(t, s.staged(waited))
+	assert.NoDirExists(t, s.staged(forgotten))
+	_, err := own.Plan(t.Context(), waited)
+	require.NoError(t, err)
+	_, err = own.Plan(t.Context(), forgotten)
+	assert.Equal(t, models.CodeNotFound, models.CodeOf(err))
+	assert.Equal(t, contract.CleanUpResult{}, s.cleanUp())
+}

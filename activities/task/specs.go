@@ -35,6 +35,28 @@ const (
 
 // Build makes the description of one attempt of a task.
 func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, attempt int) (protocol.Spec, error) {
+	outputs := map[string]string{}
+	if from := sourcesOf(node); len(from) > 0 {
+		var err error
+		if outputs, err = s.Store.ForTenant(p.Execution.Tenant).TaskOutputs(ctx, p.Execution.ID, from); err != nil {
+			return protocol.Spec{}, err
+		}
+	}
+	spec, err := s.build(ctx, p, node, attempt, outputs)
+	switch {
+	case err != nil:
+		return spec, err
+	case spec.Source != nil:
+		return spec, s.addCursor(ctx, &spec)
+	case spec.Sink != nil:
+		return spec, s.addPublication(ctx, &spec, p.Definition)
+	default:
+		return spec, nil
+	}
+}
+
+// build makes a description of a task whose inputs are in the outputs of the tasks before it.
+func (s *Specs) build(ctx context.Context, p *plan.Plan, node definition.Node, attempt int, outputs map[string]string) (protocol.Spec, error) {
 	e := p.Execution
 	number := strconv.Itoa(attempt)
 	spec := protocol.Spec{
@@ -42,7 +64,7 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 		Scratch: s.scratch(e.ID + "-" + node.Name + "-" + number),
 		Limits:  s.Limits,
 	}
-	if err := s.addInputs(ctx, &spec, node); err != nil {
+	if err := s.addInputs(&spec, node, outputs); err != nil {
 		return spec, err
 	}
 	d := p.Definition
@@ -50,9 +72,6 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 	case models.TaskSource:
 		spec.Source = find(d.Sources, func(x *definition.Source) bool { return x.Name == node.Name })
 		spec.Output = s.newOutput(e, node.Name, number)
-		if err := s.addCursor(ctx, &spec); err != nil {
-			return spec, err
-		}
 		return spec, s.addConnection(ctx, &spec, spec.Source.Connection)
 	case models.TaskTransformation:
 		spec.Transformation = find(d.Transformations, func(x *definition.Transformation) bool { return x.Name == node.Name })
@@ -70,9 +89,6 @@ func (s *Specs) Build(ctx context.Context, p *plan.Plan, node definition.Node, a
 		return spec, nil
 	case models.TaskSink:
 		spec.Sink = find(d.Sinks, func(x *definition.Sink) bool { return x.Name == node.Name })
-		if err := s.addPublication(ctx, &spec, d); err != nil {
-			return spec, err
-		}
 		return spec, s.addConnection(ctx, &spec, spec.Sink.Connection)
 	default:
 		return spec, fmt.Errorf("a task of kind %q cannot be run", node.Kind)
@@ -103,18 +119,7 @@ func (s *Specs) BuildNotification(n models.Notification, url string, body json.R
 }
 
 // addInputs names the staged rows a task reads: the output of the attempt that succeeded.
-func (s *Specs) addInputs(ctx context.Context, spec *protocol.Spec, node definition.Node) error {
-	if len(node.Inputs) == 0 {
-		return nil
-	}
-	from := make([]string, len(node.Inputs))
-	for i, in := range node.Inputs {
-		from[i] = in.From
-	}
-	outputs, err := s.Store.ForTenant(spec.Tenant).TaskOutputs(ctx, spec.Execution, from)
-	if err != nil {
-		return err
-	}
+func (s *Specs) addInputs(spec *protocol.Spec, node definition.Node, outputs map[string]string) error {
 	for _, in := range node.Inputs {
 		output, ok := outputs[in.From]
 		if !ok {
@@ -123,6 +128,15 @@ func (s *Specs) addInputs(ctx context.Context, spec *protocol.Spec, node definit
 		spec.Inputs = append(spec.Inputs, protocol.Input{Name: in.Name, Dir: filepath.Join(s.StagingDir, output)})
 	}
 	return nil
+}
+
+// sourcesOf names the tasks whose output a task reads.
+func sourcesOf(node definition.Node) []string {
+	from := make([]string, len(node.Inputs))
+	for i, in := range node.Inputs {
+		from[i] = in.From
+	}
+	return from
 }
 
 // addConnection gives a task its connection, the way to its secrets, and what it may reach. Only

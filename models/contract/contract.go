@@ -218,4 +218,5 @@ type CleanUpResult struct {
 	Quarantine      int // executions whose quarantined rows were
 	Orphans         int // directories that no execution answered for
 	IdempotencyKeys int64
+	Plans           int // rows and directories of plans that nobody waits for
 }

@@ -63,7 +63,7 @@ func run(ctx context.Context, bin, out, release string) (err error) {
 	defer w.temporal.Close()
 	// What takes long begins first.
 	long := w.beginLong()
-	for _, scenario := range []func(*world){executions, approvals, cancellations, schedules, backfills, connectionTests, notifications, maintenance} {
+	for _, scenario := range []func(*world){executions, approvals, cancellations, schedules, backfills, connectionTests, plans, notifications, maintenance} {
 		scenario(w)
 	}
 	w.endLong(long)

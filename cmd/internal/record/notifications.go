@@ -44,10 +44,12 @@ func notifications(w *world) {
 }
 
 // notification is the id of a NotificationWorkflow that is not a certain one.
-func (w *world) notification(not string) (id string) {
-	w.until("a notification", func(ctx context.Context) (bool, error) {
-		list, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Query: "WorkflowType = '" + contract.NotificationWorkflow + "'"})
+func (w *world) notification(not string) string { return w.another(contract.NotificationWorkflow, not) }
+
+// another is the id of a workflow of a type that is not a certain one.
+func (w *world) another(workflow, not string) (id string) {
+	w.until("a "+workflow, func(ctx context.Context) (bool, error) {
+		list, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: "WorkflowType = '" + workflow + "'"})
 		for _, e := range list.GetExecutions() {
 			if e.GetExecution().GetWorkflowId() != not {
 				id = e.GetExecution().GetWorkflowId()

@@ -55,6 +55,9 @@ type Gateway interface {
 	ControlBackfill(ctx context.Context, id, updateID string, c contract.BackfillControl) (models.BackfillStatus, error)
 	// TestConnection tests a connection where the workers are, within 30 seconds.
 	TestConnection(ctx context.Context, tenant models.TenantID, connectionID string) (models.ConnectionTest, error)
+	// Plan has a plan's steps looked at where the workers are, within a minute; what they found is in the store. name
+	// is the pipeline's, "" where it has none yet.
+	Plan(ctx context.Context, p models.Plan, name string) error
 }
 
 var _ Gateway = (*gateway.Gateway)(nil)
@@ -148,6 +151,7 @@ func newService(c Config, more ...func(*service)) (*service, error) {
 	s.huma = huma.NewAPI(describe(c.Version), adapter{s})
 
 	s.registerPipelines()
+	s.registerPlans()
 	s.registerVersions()
 	s.registerTemplates()
 	s.registerLineage()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,7 +47,7 @@ func (s *service) audit(op *operation, next http.Handler) http.Handler {
 		state := requestOf(r.Context())
 		entry := models.AuditEntry{
 			ID: models.NewID("audit-"), At: s.Now(), Subject: state.principal.Subject, Operation: op.OperationID, Method: r.Method,
-			Path: r.URL.Path, Resource: lastID(r.Context()), RequestID: state.id,
+			Path: auditedPath(op, r), Resource: lastID(r.Context()), RequestID: state.id,
 		}
 		if err := state.store.BeginAudit(r.Context(), entry); err != nil {
 			s.fail(w, r, err)
@@ -66,6 +67,14 @@ func (s *service) audit(op *operation, next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// auditedPath is the request's path, and that it was a dry run.
+func auditedPath(op *operation, r *http.Request) string {
+	if dry, _ := strconv.ParseBool(r.URL.Query().Get("dryRun")); op.DryRun && dry {
+		return r.URL.Path + "?dryRun=true"
+	}
+	return r.URL.Path
 }
 
 // lastID is the id that a request's path ends in or nearly so, "" where it holds none.

@@ -52,6 +52,8 @@ type fakeGateway struct {
 	applied   []models.Schedule
 	backfills []models.Backfill
 	controls  []contract.BackfillControl
+	plans     []models.Plan
+	planned   func(models.Plan)
 	test      models.ConnectionTest
 	err       error
 	startHook func()
@@ -143,6 +145,17 @@ func (g *fakeGateway) TestConnection(_ context.Context, _ models.TenantID, id st
 	defer g.mu.Unlock()
 	g.tested = append(g.tested, id)
 	return g.test, g.err
+}
+
+// Plan finds out what planned says.
+func (g *fakeGateway) Plan(_ context.Context, p models.Plan, _ string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.plans = append(g.plans, p)
+	if g.planned != nil {
+		g.planned(p)
+	}
+	return g.err
 }
 
 func (g *fakeGateway) fail(err error) {

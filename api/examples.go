@@ -26,6 +26,38 @@ var (
 		"description": "Daily sales data extraction and loading", "tags": ["sales", "daily", "etl"], "status": "CREATED",
 		"createdBy": "engineer@acme.com", "createdAt": "2026-02-12T10:30:00Z", "updatedAt": "2026-02-12T10:30:00Z"
 	}`)
+	examplePlan = json.RawMessage(`{
+		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a",
+		"definition": {
+			"sources": {"raw_transactions": {"type": "jdbc", "connection": "sales-database", "table": "public.raw_transactions"}},
+			"transformations": [{"name": "clean_transactions", "type": "sql_transform", "inputs": ["raw_transactions"],
+				"sql": "select id, amount * rate as amount from raw_transactions"}],
+			"sinks": {"warehouse": {"type": "jdbc", "connection": "analytics", "table": "sales.daily_transactions",
+				"mode": "append"}}
+		},
+		"sample": 1
+	}`)
+	examplePlanned = json.RawMessage(`{
+		"valid": true,
+		"diff": {"against": 3, "added": [], "removed": [],
+			"changed": [{"path": "transformations.clean_transactions.sql", "before": "select id, amount from raw_transactions",
+				"after": "select id, amount * rate as amount from raw_transactions"}]},
+		"steps": [
+			{"name": "raw_transactions", "kind": "source", "columns": [{"name": "id", "type": "BIGINT"},
+				{"name": "amount", "type": "DECIMAL(12,2)"}, {"name": "rate", "type": "DOUBLE"}],
+				"rows": [{"id": "1", "amount": "120.50", "rate": "1.1"}]},
+			{"name": "clean_transactions", "kind": "transformation", "columns": [{"name": "id", "type": "BIGINT"},
+				{"name": "amount", "type": "DOUBLE"}], "rows": [{"id": "1", "amount": "132.55"}]},
+			{"name": "warehouse", "kind": "sink", "columns": [{"name": "id", "type": "BIGINT"}, {"name": "amount", "type": "DOUBLE"}]}
+		],
+		"sinks": [{"name": "warehouse", "exists": true, "compatible": true,
+			"changes": [{"column": "amount", "change": "type_changed", "from": "numeric(12,2)", "to": "double precision"}]}],
+		"schedules": [{"scheduleId": "schedule-01khk2w3m5r8x1t7q9v4b6n0c2", "enabled": true}],
+		"downstream": [{"pipelineId": "pipeline-01khk2x4r7mq1w8t5v9b3c6n0d", "name": "weekly-report", "depth": 1,
+			"links": [{"from": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "to": "pipeline-01khk2x4r7mq1w8t5v9b3c6n0d",
+				"writes": "analytics.sales.daily_transactions", "reads": "analytics.sales.daily_transactions"}]}],
+		"estimate": {"durationMs": 285000, "costUsd": 0.48}
+	}`)
 	exampleVersionDiff = json.RawMessage(`{
 		"pipelineId": "pipeline-01khk2v0w9jx3t6q8m5d7c4b2a", "definitionVersion": 3, "against": 2,
 		"added": [{"path": "orchestration.timeout", "after": "2h"}],

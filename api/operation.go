@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,8 @@ type operation struct {
 	Codes []models.Code
 	// YAML says that the body may be YAML too.
 	YAML bool
+	// DryRun says that with dryRun=true it answers 200 with a plan instead of a change.
+	DryRun bool
 	// Example is a request body for the documentation.
 	Example any
 	// Answer is a response body for the documentation.
@@ -70,6 +73,9 @@ func register[I, O any](s *service, op operation, handler func(context.Context, 
 		}
 	}
 	s.documentFailures(&op)
+	if op.DryRun && op.DefaultStatus == http.StatusCreated {
+		s.documentDryRun(&op)
+	}
 	huma.Register(s.huma, op.Operation, func(ctx context.Context, in *I) (*O, error) {
 		if mistakes := requestOf(ctx).mistakes; len(mistakes) > 0 {
 			return nil, s.problem(ctx, invalid(mistakes))
@@ -137,6 +143,18 @@ func (s *service) documentFailures(op *operation) {
 	}
 }
 
+// documentDryRun tells the two answers of an operation that creates apart.
+func (s *service) documentDryRun(op *operation) {
+	answer := func(status int, t reflect.Type) {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status),
+			Content:     map[string]*huma.MediaType{jsonMedia: {Schema: s.huma.OpenAPI().Components.Schemas.Schema(t, true, "")}},
+		}
+	}
+	answer(http.StatusCreated, reflect.TypeFor[PipelineView]())
+	answer(http.StatusOK, reflect.TypeFor[PlanView]())
+}
+
 // documentParameters says what checkQuery sees to: a parameter that is given is not empty.
 func (s *service) documentParameters(op operation) {
 	least := 1
@@ -162,7 +180,7 @@ func (s *service) documentBodies(op operation) {
 		}
 	}
 	for code, response := range documented.Responses {
-		if media := response.Content[jsonMedia]; media != nil && strings.HasPrefix(code, "2") {
+		if media := response.Content[jsonMedia]; media != nil && code == strconv.Itoa(documented.DefaultStatus) {
 			media.Example = op.Answer
 		}
 	}

@@ -63,6 +63,19 @@ type pipelineOutput struct {
 	Body     PipelineView
 }
 
+// savedOutput answers with a pipeline or, with dryRun, a plan.
+type savedOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     PipelineOrPlan
+}
+
+// saved answers with a pipeline that was created or updated.
+func saved(o *pipelineOutput) *savedOutput {
+	return &savedOutput{Status: o.Status, Location: o.Location, ETag: o.ETag, Body: PipelineOrPlan{PipelineView: &o.Body}}
+}
+
 func (s *service) registerPipelines() {
 	register(s, operation{
 		Operation: huma.Operation{
@@ -70,7 +83,7 @@ func (s *service) registerPipelines() {
 			Tags: []string{"Pipelines"}, Summary: "Create a pipeline",
 			Description: "Checks the definition whole and answers all mistakes at once, each with its place.",
 		},
-		Scope: auth.ScopeWrite, YAML: true, Example: examplePipeline, Answer: exampleCreatedPipeline,
+		Scope: auth.ScopeWrite, YAML: true, DryRun: true, Example: examplePipeline, Answer: exampleCreatedPipeline,
 		Codes: []models.Code{models.CodeInvalidDefinition, models.CodeNameTaken, models.CodeQuotaExceeded},
 	}, s.createPipeline)
 	register(s, operation{
@@ -94,7 +107,7 @@ func (s *service) registerPipelines() {
 			Tags: []string{"Pipelines"}, Summary: "Update a pipeline",
 			Description: "Replaces the pipeline and makes a new immutable version of its definition. Executions keep the version they began with.",
 		},
-		Scope: auth.ScopeWrite, Load: loadPipeline, YAML: true, Example: examplePipeline, Answer: exampleCreatedPipeline,
+		Scope: auth.ScopeWrite, Load: loadPipeline, YAML: true, DryRun: true, Example: examplePipeline, Answer: exampleCreatedPipeline,
 		Codes: []models.Code{models.CodeInvalidDefinition, models.CodeNameTaken, models.CodePreconditionFailed, models.CodeConflict},
 	}, s.updatePipeline)
 	register(s, operation{
@@ -109,26 +122,53 @@ func (s *service) registerPipelines() {
 	}, s.deletePipeline)
 }
 
-type createPipelineInput struct{ Body PipelineBody }
+type createPipelineInput struct {
+	Intent
+	Body PipelineBody
+}
+
+// Intent says whether a change is meant.
+type Intent struct {
+	DryRun bool `query:"dryRun" doc:"true changes nothing: the answer is a 200 with the plan of what would be, without samples, after the same checks."`
+}
+
+// storeFor is the request's part of the store; one that only rehearses for a dry run.
+func (i Intent) storeFor(ctx context.Context) *store.Tenant {
+	if i.DryRun {
+		return store.Rehearsal(requestOf(ctx).store)
+	}
+	return requestOf(ctx).store
+}
 
 // Resolve checks what the schema cannot.
 func (in *createPipelineInput) Resolve(ctx huma.Context) []error {
 	return in.Body.check(ctx.Context())
 }
 
-func (s *service) createPipeline(ctx context.Context, in *createPipelineInput) (*pipelineOutput, error) {
-	r := requestOf(ctx)
-	doc, err := definition.Canonical(in.Body.Definition)
+func (s *service) createPipeline(ctx context.Context, in *createPipelineInput) (*savedOutput, error) {
+	out, err := newPipeline(ctx, in.storeFor(ctx), in.Body)
 	if err != nil {
 		return nil, err
 	}
-	if in.Body.Version == "" {
-		in.Body.Version = defaultLabel
+	if in.DryRun {
+		return s.dryRun(ctx, in.Body, nil)
 	}
-	p, err := r.store.CreatePipeline(ctx, models.Pipeline{
-		ID: r.newID(models.PrefixPipeline), Tenant: r.tenant, Name: in.Body.Name, Label: in.Body.Version,
-		Description: in.Body.Description, Tags: in.Body.Tags, Definition: doc,
-		CreatedBy: r.principal.Subject,
+	return saved(out), nil
+}
+
+// newPipeline makes a pipeline of a body that was checked.
+func newPipeline(ctx context.Context, t *store.Tenant, b PipelineBody) (*pipelineOutput, error) {
+	r := requestOf(ctx)
+	doc, err := definition.Canonical(b.Definition)
+	if err != nil {
+		return nil, err
+	}
+	if b.Version == "" {
+		b.Version = defaultLabel
+	}
+	p, err := t.CreatePipeline(ctx, models.Pipeline{
+		ID: r.newID(models.PrefixPipeline), Tenant: r.tenant, Name: b.Name, Label: b.Version,
+		Description: b.Description, Tags: b.Tags, Definition: doc, CreatedBy: r.principal.Subject,
 	})
 	if err != nil {
 		return nil, err
@@ -136,6 +176,15 @@ func (s *service) createPipeline(ctx context.Context, in *createPipelineInput) (
 	return &pipelineOutput{
 		Status: http.StatusCreated, Location: "/v1/pipelines/" + p.ID, ETag: etag(p.Revision), Body: viewPipeline(p, false),
 	}, nil
+}
+
+// dryRun answers with the plan of what would have been saved.
+func (s *service) dryRun(ctx context.Context, b PipelineBody, before *models.Pipeline) (*savedOutput, error) {
+	plan, err := s.planSaved(ctx, b, before)
+	if err != nil {
+		return nil, err
+	}
+	return &savedOutput{Status: http.StatusOK, Body: PipelineOrPlan{PlanView: plan}}, nil
 }
 
 type listPipelinesInput struct {
@@ -185,7 +234,8 @@ func (s *service) getPipeline(ctx context.Context, in *getPipelineInput) (*pipel
 type updatePipelineInput struct {
 	PipelineID string `path:"pipelineId" doc:"The pipeline's id."`
 	IfMatch    string `header:"If-Match" doc:"The ETag the pipeline must still have; else the answer is 412."`
-	Body       PipelineUpdateBody
+	Intent
+	Body PipelineUpdateBody
 }
 
 // Resolve checks what the schema cannot.
@@ -193,9 +243,9 @@ func (in *updatePipelineInput) Resolve(ctx huma.Context) []error {
 	return in.Body.check(ctx.Context())
 }
 
-func (s *service) updatePipeline(ctx context.Context, in *updatePipelineInput) (*pipelineOutput, error) {
-	r, p := requestOf(ctx), loaded[models.Pipeline](ctx)
-	revision, err := guard(in.IfMatch, p.Revision)
+func (s *service) updatePipeline(ctx context.Context, in *updatePipelineInput) (*savedOutput, error) {
+	r, before := requestOf(ctx), loaded[models.Pipeline](ctx)
+	revision, err := guard(in.IfMatch, before.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -204,16 +254,19 @@ func (s *service) updatePipeline(ctx context.Context, in *updatePipelineInput) (
 		return nil, err
 	}
 	if in.Body.Version == "" {
-		in.Body.Version = p.Label
+		in.Body.Version = before.Label
 	}
-	p, err = r.store.UpdatePipeline(ctx, p.ID, store.PipelineUpdate{
+	p, err := in.storeFor(ctx).UpdatePipeline(ctx, before.ID, store.PipelineUpdate{
 		Name: in.Body.Name, Label: in.Body.Version, Description: in.Body.Description, Tags: in.Body.Tags,
 		Definition: doc, Status: in.Body.Status, By: r.principal.Subject, IfRevision: revision,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &pipelineOutput{Status: http.StatusOK, ETag: etag(p.Revision), Body: viewPipeline(p, false)}, nil
+	if in.DryRun {
+		return s.dryRun(ctx, in.Body.PipelineBody, &before)
+	}
+	return saved(&pipelineOutput{Status: http.StatusOK, ETag: etag(p.Revision), Body: viewPipeline(p, false)}), nil
 }
 
 type deletePipelineInput struct {

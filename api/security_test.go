@@ -85,7 +85,7 @@ func (e endpoint) nowhere() string {
 // wantScopes is the specification's: which scope each operation needs, "" where it needs no token.
 var wantScopes = map[string]auth.Scope{
 	"createPipeline": auth.ScopeWrite, "listPipelines": auth.ScopeRead, "getPipeline": auth.ScopeRead,
-	"getLineage": auth.ScopeRead, "updatePipeline": auth.ScopeWrite, "deletePipeline": auth.ScopeWrite,
+	"getLineage": auth.ScopeRead, "updatePipeline": auth.ScopeWrite, "deletePipeline": auth.ScopeWrite, "planPipeline": auth.ScopeWrite,
 	"executePipeline": auth.ScopeExecute, "listExecutions": auth.ScopeRead, "getExecution": auth.ScopeRead,
 	"rerunExecution": auth.ScopeExecute, "updateExecution": auth.ScopeExecute,
 	"cancelExecution": auth.ScopeExecute, "getExecutionLogs": auth.ScopeRead, "listTasks": auth.ScopeRead,

@@ -172,7 +172,7 @@ func (in *createPipelineFromTemplateInput) Resolve(ctx huma.Context) []error {
 }
 
 func (s *service) createPipelineFromTemplate(ctx context.Context, in *createPipelineFromTemplateInput) (*pipelineOutput, error) {
-	return s.createPipeline(ctx, &createPipelineInput{Body: in.pipeline})
+	return newPipeline(ctx, requestOf(ctx).store, in.pipeline)
 }
 
 func viewTemplate(t template.Template) TemplateView {

@@ -1,5 +1,5 @@
 // Package gateway is the API's way to Temporal: it starts and cancels executions, hands decisions to
-// approvals, describes workflows, tests connections and says whether Temporal answers. Nothing else in the API holds a Temporal client.
+// approvals, describes workflows, tests connections, has definitions planned and says whether Temporal answers. Nothing else in the API holds a Temporal client.
 package gateway
 
 import (
@@ -99,6 +99,18 @@ func (g *Gateway) TestConnection(ctx context.Context, tenant models.TenantID, co
 		return models.ConnectionTest{}, explain("test the connection", err)
 	}
 	return result.Test, nil
+}
+
+// Plan has the steps of a plan, which is in the store, looked at on workers, and waits up to a minute.
+func (g *Gateway) Plan(ctx context.Context, p models.Plan, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, contract.PlanTimeout+callTimeout)
+	defer cancel()
+	run, err := g.temporal.ExecuteWorkflow(ctx, contract.PlanOptions(p, name), contract.PlanWorkflow,
+		contract.PlanInput{Tenant: p.Tenant, PlanID: p.ID})
+	if err != nil {
+		return explain("plan the pipeline", err)
+	}
+	return explain("plan the pipeline", run.Get(ctx, nil))
 }
 
 // Ping reports whether Temporal answers.

@@ -67,7 +67,9 @@ func (r run) GetID() string    { return r.options.ID }
 func (r run) GetRunID() string { return "" }
 
 func (r run) Get(_ context.Context, into any) error {
-	*into.(*contract.TestConnectionResult) = r.result
+	if result, ok := into.(*contract.TestConnectionResult); ok {
+		*result = r.result
+	}
 	return r.getErr
 }
 
@@ -120,9 +122,11 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := gateway.New(&fakeTemporal{err: c.err}, "default")
 			_, testErr := g.TestConnection(t.Context(), execution.Tenant, "conn-1")
-			_, waitErr := gateway.New(&fakeTemporal{getErr: c.err}, "default").TestConnection(t.Context(), execution.Tenant, "conn-1")
+			waiting := gateway.New(&fakeTemporal{getErr: c.err}, "default")
+			_, waitErr := waiting.TestConnection(t.Context(), execution.Tenant, "conn-1")
 			for _, err := range []error{
 				g.StartExecution(t.Context(), execution), g.CancelExecution(t.Context(), execution.Tenant, "exec-1"), g.Ping(t.Context()), testErr, waitErr,
+				g.Plan(t.Context(), models.Plan{}, ""), waiting.Plan(t.Context(), models.Plan{}, ""),
 			} {
 				assert.Equal(t, c.code, models.CodeOf(err))
 				assert.ErrorIs(t, err, c.err, "the log has the cause")
@@ -145,4 +149,16 @@ func TestTestConnection(t *testing.T) {
 	assert.Equal(t, []any{contract.TestConnectionInput{Tenant: execution.Tenant, ConnectionID: "conn-1"}}, f.args)
 	assert.True(t, strings.HasPrefix(f.options.ID, contract.ConnectionTestPrefix))
 	assert.NotZero(t, f.options.WorkflowExecutionTimeout)
+}
+
+func TestPlanNamesThePlanAndNothingOfIt(t *testing.T) {
+	f := &fakeTemporal{}
+	p := models.Plan{ID: models.NewID(models.PrefixPlan), Tenant: execution.Tenant, PipelineID: "pipeline-1", Definition: []byte(`{"sources": {}}`)}
+	require.NoError(t, gateway.New(f, "default").Plan(t.Context(), p, "sales"))
+	assert.Equal(t, contract.PlanWorkflow, f.workflow)
+	assert.Equal(t, []any{contract.PlanInput{Tenant: execution.Tenant, PlanID: p.ID}}, f.args)
+	assert.Equal(t, p.ID, f.options.ID)
+	assert.Equal(t, contract.PlanTimeout, f.options.WorkflowExecutionTimeout)
+	assert.Equal(t, "Plan of sales", f.options.StaticSummary)
+	assert.Equal(t, map[string]any{contract.MemoTenant: string(execution.Tenant)}, f.options.Memo)
 }

@@ -12,8 +12,11 @@ import (
 	"github.com/matih/pipeline-service/cmd/internal/harness"
 )
 
-// waitingApprovals is how many executions wait at a gate at once.
-const waitingApprovals = 1000
+// warmApprovals executions wait at a gate before waitingApprovals more do: a thousand in all.
+const (
+	warmApprovals    = 100
+	waitingApprovals = 900
+)
 
 func benchApprovals(ctx context.Context, o options) ([]figure, error) {
 	s, c, files, end, err := standalone(ctx, o, "--max-open-executions", "0")
@@ -27,21 +30,21 @@ func benchApprovals(ctx context.Context, o options) ([]figure, error) {
 	gated, err := c.CreatePipeline(ctx, "gated", map[string]any{
 		"sources": map[string]any{"one": map[string]any{"type": "cloud_storage", "connection": "files", "prefix": "in/", "format": "csv"}},
 		"sinks":   map[string]any{"out": map[string]any{"type": "cloud_storage", "connection": "files", "prefix": "out/", "format": "csv", "mode": "append"}},
-		"orchestration": map[string]any{"max_active_runs": 2 * waitingApprovals,
+		"orchestration": map[string]any{"max_active_runs": mostActiveRuns,
 			"approval": map[string]any{"timeout": "7d", "before": []string{"out"}}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	// The first hundred warm up what is there however many wait: caches, pools, the memory of the runtime.
-	if err := awaitGates(ctx, c, gated, waitingApprovals/10, waitingApprovals/10); err != nil {
+	if err := awaitGates(ctx, c, gated, warmApprovals, warmApprovals); err != nil {
 		return nil, err
 	}
 	before, err := settledMemory(ctx, s.Pid())
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitGates(ctx, c, gated, waitingApprovals, waitingApprovals+waitingApprovals/10); err != nil {
+	if err := awaitGates(ctx, c, gated, waitingApprovals, waitingApprovals+warmApprovals); err != nil {
 		return nil, err
 	}
 	after, err := settledMemory(ctx, s.Pid())
@@ -51,7 +54,7 @@ func benchApprovals(ctx context.Context, o options) ([]figure, error) {
 	added := float64(after-before) / (1 << 20)
 	return []figure{{
 		what: fmt.Sprintf("%d executions more that wait for an approval: memory of standalone", waitingApprovals),
-		ours: fmt.Sprintf("+%.0f MB", added), beside: fmt.Sprintf("with %d: %d MB", waitingApprovals/10, before>>20),
+		ours: fmt.Sprintf("+%.0f MB", added), beside: fmt.Sprintf("with %d: %d MB", warmApprovals, before>>20),
 		limit: "50 MB", ok: added <= 50,
 	}}, nil
 }
